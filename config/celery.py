@@ -1,0 +1,67 @@
+"""The Celery application: one queue per kind of work, and the beat table of the sweeps.
+
+Every task is a nudge: the rows in PostgreSQL say what is due, so a lost message costs seconds, and
+a message older than its sweep's period is dropped (`expires`).
+"""
+
+import os
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+QUEUES = ("escalations", "email", "sms", "push", "slack", "webhook", "default")
+# Channels of notification and the queue that delivers them.
+SWEPT_CHANNELS = {"email": "email", "webhook": "webhook", "in_app": "default"}
+
+app = Celery("opsknight")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+
+# The anonymous exchange routes by queue name alone. Named exchanges keep their bindings in Redis,
+# and a wiped Redis would lose them until every process restarts.
+_exchange = Exchange("")
+
+app.conf.update(
+    task_queues=[Queue(name, _exchange, routing_key=name) for name in QUEUES],
+    task_default_queue="default",
+    task_default_exchange="",
+    task_default_routing_key="default",
+    task_ignore_result=True,
+    task_store_errors_even_if_ignored=False,
+    task_publish_retry=False,
+    task_serializer="json",
+    accept_content=["json"],
+    enable_utc=True,
+    worker_prefetch_multiplier=1,
+    worker_send_task_events=False,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    broker_transport_options={
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "health_check_interval": 10,
+    },
+)
+
+
+def _sweep(task: str, seconds: float, queue: str, **kwargs: str) -> dict[str, object]:
+    options = {"queue": queue, "expires": seconds, "ignore_result": True}
+    return {"task": task, "schedule": seconds, "kwargs": kwargs, "options": options}
+
+
+app.conf.beat_schedule = {
+    "run due escalation steps": _sweep("escalations.tasks.run_due_steps", 2, "escalations"),
+    "cancel settled pages": _sweep("notifications.tasks.cancel_settled_pages", 10, "default"),
+    "tell the assigned": _sweep("notifications.tasks.notify_assigned", 5, "default"),
+    "forget what is old": _sweep("opsknight.tasks.forget_expired", 3600, "default"),
+    **{
+        f"deliver due {channel}": _sweep(
+            "notifications.tasks.deliver_due", 2, queue, channel=channel
+        )
+        for channel, queue in SWEPT_CHANNELS.items()
+    },
+}
+app.autodiscover_tasks()

@@ -1,0 +1,129 @@
+"""Reads the environment and the generated secrets; fails at start on a bad value."""
+
+import base64
+import json
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any, TypedDict
+from urllib.parse import parse_qs, urlsplit
+
+import environ
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+# A value that starts with "$" is a value, not a reference to another variable.
+env.escape_proxy = True
+
+
+class Secrets(TypedDict):
+    """What an installation generates for itself at the first start."""
+
+    SECRET_KEY: str  # signs sessions and tokens
+    ENCRYPTION_KEY: str  # Fernet keys, newest first, separated by commas
+    VAPID_PRIVATE_KEY: str  # base64url of the raw P-256 private key
+
+
+def read_secrets(home: Path) -> Secrets:
+    """The secrets from the environment, else from `<home>/secrets.json`, generated when missing.
+
+    Raises ImproperlyConfigured when the file must be written and the folder does not allow it.
+    """
+    names = list(Secrets.__annotations__)
+    given = {name: os.environ.get(name, "") for name in names}
+    if all(given.values()):
+        return Secrets(**given)  # type: ignore[typeddict-item]
+    path = home / "secrets.json"
+    stored = _load_or_create(path)
+    return Secrets(**{name: given[name] or stored[name] for name in names})  # type: ignore[typeddict-item]
+
+
+def _load_or_create(path: Path) -> dict[str, str]:
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_once(path, _generate_secrets())
+        stored: dict[str, str] = json.loads(path.read_text())
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"Cannot read or write {path}: {error.strerror}. Make OPSKNIGHT_HOME writable, "
+            "or set SECRET_KEY, ENCRYPTION_KEY and VAPID_PRIVATE_KEY."
+        ) from error
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{path} is not valid JSON: restore it from a backup.") from error
+    missing = sorted(set(Secrets.__annotations__) - stored.keys())
+    if missing:
+        raise ImproperlyConfigured(f"{path} lacks {', '.join(missing)}: restore it from a backup.")
+    return stored
+
+
+def _write_once(path: Path, values: Secrets) -> None:
+    """Write the file completely or not at all; the first of several processes wins."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".secrets-")
+    with os.fdopen(handle, "w") as file:
+        json.dump(values, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(name)
+
+
+def _generate_secrets() -> Secrets:
+    key = ec.generate_private_key(ec.SECP256R1())
+    raw = key.private_numbers().private_value.to_bytes(32, "big")
+    return Secrets(
+        SECRET_KEY=secrets.token_urlsafe(50),
+        ENCRYPTION_KEY=Fernet.generate_key().decode(),
+        VAPID_PRIVATE_KEY=base64.urlsafe_b64encode(raw).rstrip(b"=").decode(),
+    )
+
+
+def vapid_public_key(private_key: str) -> str:
+    """The public half, base64url of the uncompressed point, as browsers want it."""
+    padded = private_key + "=" * (-len(private_key) % 4)
+    number = int.from_bytes(base64.urlsafe_b64decode(padded), "big")
+    public = ec.derive_private_key(number, ec.SECP256R1()).public_key()
+    point = public.public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )
+    return base64.urlsafe_b64encode(point).rstrip(b"=").decode()
+
+
+def database_from_url(url: str) -> dict[str, Any]:
+    """Django's database settings from a URL.
+
+    `connection_limit` and `pool_timeout` (seconds) in the query size the pool of each process.
+    """
+    config: dict[str, Any] = environ.Env.db_url_config(url)
+    if config.get("ENGINE") != "django.db.backends.postgresql":
+        raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
+    query = parse_qs(urlsplit(url).query)
+    options = {key: values[-1] for key, values in query.items()}
+    try:
+        limit = int(options.pop("connection_limit", 0)) or env.int("DATABASE_POOL_SIZE", default=40)
+        timeout = float(options.pop("pool_timeout", 30))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            "connection_limit and pool_timeout in DATABASE_URL must be numbers."
+        ) from error
+    options["pool"] = {"min_size": 1, "max_size": limit, "timeout": timeout}
+    config["OPTIONS"] = options
+    config["CONN_HEALTH_CHECKS"] = True
+    return config
+
+
+def broker_url(redis_url: str) -> str:
+    """The Redis address as Celery spells it (`unix://` becomes `redis+socket://`)."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    database = parse_qs(parts.query).get("db", ["0"])[-1]
+    return f"redis+socket://{parts.path}?virtual_host={database}"

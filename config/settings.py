@@ -1,0 +1,230 @@
+"""Django settings. Every environment variable is read here and listed in docs/reference/settings.md."""
+
+import hashlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config import embedded
+from config.env import broker_url, database_from_url, env, read_secrets, vapid_public_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Installation ---------------------------------------------------------------------------------
+HOME = Path(env.str("OPSKNIGHT_HOME", default=str(BASE_DIR / "var"))).resolve()
+BIND = env.str("OPSKNIGHT_BIND", default="127.0.0.1")
+PORT = env.int("OPSKNIGHT_PORT", default=8000)
+DEBUG = env.bool("OPSKNIGHT_DEBUG", default=False)
+PUBLIC_URL = env.str("OPSKNIGHT_URL", default=f"http://localhost:{PORT}").rstrip("/")
+if urlsplit(PUBLIC_URL).scheme not in ("http", "https"):
+    raise ImproperlyConfigured("OPSKNIGHT_URL must start with http:// or https://.")
+ADMIN_EMAIL = env.str("OPSKNIGHT_ADMIN_EMAIL", default="")
+ADMIN_PASSWORD = env.str("OPSKNIGHT_ADMIN_PASSWORD", default="")
+
+_secrets = read_secrets(HOME)
+SECRET_KEY = _secrets["SECRET_KEY"]
+ENCRYPTION_KEYS = [key.strip() for key in _secrets["ENCRYPTION_KEY"].split(",") if key.strip()]
+VAPID_PRIVATE_KEY = _secrets["VAPID_PRIVATE_KEY"]
+VAPID_PUBLIC_KEY = vapid_public_key(VAPID_PRIVATE_KEY)
+
+# --- Stores ---------------------------------------------------------------------------------------
+DATABASE_URL = env.str("DATABASE_URL", default="") or embedded.database_url(HOME)
+DATABASES = {"default": database_from_url(DATABASE_URL)}
+REDIS_URL = env.str("REDIS_URL", default="") or embedded.redis_url(HOME)
+# Redis pub/sub ignores database numbers: two installations on one Redis differ by this prefix.
+REDIS_PREFIX = "opsknight-" + hashlib.sha256(DATABASE_URL.encode()).hexdigest()[:8] + ":"
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": REDIS_PREFIX,
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Applications ---------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "csp",
+    "django_eventstream",
+    "django_filters",
+    "django_htmx",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "lucide",
+    "rest_framework",
+    "template_partials",
+    "opsknight",
+    "realtime",
+    "incidents",
+    "notifications",
+    "escalations",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "opsknight.middleware.relaxed_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "opsknight.middleware.viewer_time_zone",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "opsknight.web.context.shell",
+            ],
+        },
+    }
+]
+
+# --- Sign-in and security -------------------------------------------------------------------------
+AUTH_USER_MODEL = "opsknight.User"
+LOGIN_URL = "opsknight:login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "opsknight:login"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "opsknight.passwords.MixedCharactersValidator"},
+]
+ALLOWED_HOSTS = env.list(
+    "OPSKNIGHT_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", BIND]
+) + [urlsplit(PUBLIC_URL).hostname or "localhost"]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "opsknight.web.errors.csrf_failure"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_AGE = 7 * 24 * 3600
+X_FRAME_OPTIONS = "DENY"
+if PUBLIC_URL.startswith("https://"):
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# How many reverse proxies stand before OpsKnight: that many X-Forwarded-For entries are believed.
+TRUSTED_PROXIES = env.int("OPSKNIGHT_TRUSTED_PROXIES", default=0)
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "style-src": ["'self'"],
+        "script-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'"],
+        "worker-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+# A Redis that is down must not lock people out of the pages.
+RATELIMIT_FAIL_OPEN = True
+SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
+
+# --- Intake ---------------------------------------------------------------------------------------
+INTAKE_MAX_BODY_BYTES = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = INTAKE_MAX_BODY_BYTES
+
+# --- Channels of notification ---------------------------------------------------------------------
+# smtp://user:password@host:587?tls=true ; empty: messages go to the sandbox instead.
+EMAIL_URL = env.str("EMAIL_URL", default="")
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="OpsKnight <opsknight@localhost>")
+# Outgoing webhooks may reach private addresses only where the operator says so.
+WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
+
+# --- Celery ---------------------------------------------------------------------------------------
+CELERY_BROKER_URL = broker_url(REDIS_URL)
+
+# --- REST -----------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "opsknight.api.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["opsknight.api.permissions.ScopedPermission"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "opsknight.api.pagination.CursorPagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "opsknight.api.errors.exception_handler",
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "OpsKnight API",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Live pages -----------------------------------------------------------------------------------
+EVENTSTREAM_CHANNELMANAGER_CLASS = "realtime.access.ChannelManager"
+STREAMS_PER_PROCESS = env.int("OPSKNIGHT_STREAMS_PER_PROCESS", default=5000)
+
+# --- Language, time, static files -----------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.str("OPSKNIGHT_STATIC", default=str(HOME / "static")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "config.static.ModuleManifestStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+
+UNFOLD = {
+    "SITE_TITLE": "OpsKnight",
+    "SITE_HEADER": "OpsKnight",
+    "SITE_URL": "/",
+    "SHOW_VIEW_ON_SITE": False,
+}
+
+# --- Logs -----------------------------------------------------------------------------------------
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "django_eventstream": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "daphne": {"level": "WARNING"},
+    },
+}

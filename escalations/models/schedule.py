@@ -1,0 +1,96 @@
+"""Schedules: who is on call when."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from opsknight.models import Team
+from opsknight.models.people import validate_time_zone
+
+
+class Schedule(models.Model):
+    """Ordered layers in one time zone; the first layer that has somebody on call decides."""
+
+    name = models.CharField(max_length=200, unique=True)
+    description = models.TextField(blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    team = models.ForeignKey(
+        Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="schedules"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ScheduleLayer(models.Model):
+    """One rotation of people. Position 1 wins over position 2."""
+
+    class Rotation(models.TextChoices):
+        HOURLY = "hourly", "Hours"
+        DAILY = "daily", "Days"
+        WEEKLY = "weekly", "Weeks"
+        MONTHLY = "monthly", "Months"
+
+    schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="layers")
+    name = models.CharField(max_length=200)
+    position = models.PositiveIntegerField(default=1)
+    rotation = models.CharField(max_length=16, choices=Rotation, default=Rotation.WEEKLY)
+    rotation_length = models.PositiveIntegerField(
+        default=1, help_text="How many hours, days, weeks or months a turn lasts."
+    )
+    starts_at = models.DateTimeField(
+        help_text="A handoff; every other handoff is at the same wall-clock time."
+    )
+    ends_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("position", "id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["schedule", "position"],
+                name="layer_position_once",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
+            models.CheckConstraint(
+                condition=Q(rotation__in=["hourly", "daily", "weekly", "monthly"]),
+                name="layer_rotation",
+            ),
+            models.CheckConstraint(
+                condition=Q(rotation_length__gte=1), name="layer_rotation_length"
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),
+                name="layer_ends_after_start",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.schedule}: {self.name}"
+
+
+class LayerMember(models.Model):
+    """A person's place in a rotation; the same person may stand in it more than once."""
+
+    layer = models.ForeignKey(ScheduleLayer, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="layer_memberships"
+    )
+    position = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering = ("position", "id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["layer", "position"],
+                name="layer_member_position_once",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.position}. {self.user}"

@@ -1,0 +1,213 @@
+"""Incidents and the alerts that made them."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from incidents.models.service import Integration, Service
+from opsknight.models import Team
+
+
+class Incident(models.Model):
+    """Something is wrong with a service and somebody must know. `escalate_at` is its timer."""
+
+    class Status(models.TextChoices):
+        TRIGGERED = "triggered", "Triggered"
+        ACKNOWLEDGED = "acknowledged", "Acknowledged"
+        RESOLVED = "resolved", "Resolved"
+        SNOOZED = "snoozed", "Snoozed"
+        SUPPRESSED = "suppressed", "Suppressed"
+
+    class Urgency(models.TextChoices):
+        HIGH = "high", "High"
+        MEDIUM = "medium", "Medium"
+        LOW = "low", "Low"
+
+    class Visibility(models.TextChoices):
+        PUBLIC = "public", "Everybody"
+        PRIVATE = "private", "Its team only"
+
+    class Priority(models.TextChoices):
+        P1 = "P1", "P1"
+        P2 = "P2", "P2"
+        P3 = "P3", "P3"
+        P4 = "P4", "P4"
+        P5 = "P5", "P5"
+
+    # Statuses of an incident that is not over.
+    OPEN: ClassVar[tuple[Status, ...]] = (
+        Status.TRIGGERED,
+        Status.ACKNOWLEDGED,
+        Status.SNOOZED,
+        Status.SUPPRESSED,
+    )
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="incidents")
+    title = models.CharField(max_length=500)
+    description = models.TextField(blank=True)
+    status = models.CharField(max_length=16, choices=Status, default=Status.TRIGGERED)
+    urgency = models.CharField(max_length=16, choices=Urgency, default=Urgency.HIGH)
+    priority = models.CharField(max_length=2, choices=Priority, null=True, blank=True)  # noqa: DJ001 — null means "none set", as in the API
+    visibility = models.CharField(max_length=16, choices=Visibility, default=Visibility.PUBLIC)
+    # None: an incident opened by hand, which joins nothing.
+    dedup_key = models.CharField(max_length=512, null=True, blank=True)  # noqa: DJ001 — unique where present
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="assigned_incidents",
+    )
+    team = models.ForeignKey(
+        Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_incidents"
+    )
+    # When the engine must look at it next; None: never. The database's clock decides.
+    escalate_at = models.DateTimeField(null=True, blank=True, editable=False)
+    alert_count = models.PositiveIntegerField(default=0, editable=False)
+    last_alert_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    acknowledged_at = models.DateTimeField(null=True, editable=False)
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False,
+        related_name="+",
+    )
+    resolved_at = models.DateTimeField(null=True, editable=False)
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False,
+        related_name="+",
+    )
+    snoozed_until = models.DateTimeField(null=True, editable=False)
+    # Raised by every change; a page that holds an older version knows it is stale.
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        constraints = (
+            # The promise behind dedup: two triggers at once cannot open two incidents.
+            models.UniqueConstraint(
+                fields=["service", "dedup_key"],
+                condition=~Q(status="resolved") & Q(dedup_key__isnull=False),
+                name="incident_one_open_per_key",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    status__in=["triggered", "acknowledged", "resolved", "snoozed", "suppressed"]
+                ),
+                name="incident_status",
+            ),
+            models.CheckConstraint(
+                condition=Q(urgency__in=["high", "medium", "low"]), name="incident_urgency"
+            ),
+            models.CheckConstraint(
+                condition=Q(visibility__in=["public", "private"]), name="incident_visibility"
+            ),
+            models.CheckConstraint(
+                condition=Q(priority__isnull=True) | Q(priority__in=["P1", "P2", "P3", "P4", "P5"]),
+                name="incident_priority",
+            ),
+            models.CheckConstraint(
+                condition=Q(assignee__isnull=True) | Q(team__isnull=True),
+                name="incident_assignee_or_team",
+            ),
+            # An incident that somebody works on, or that is over, pages nobody.
+            models.CheckConstraint(
+                condition=Q(escalate_at__isnull=True) | Q(status="triggered"),
+                name="incident_timer_only_while_triggered",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="resolved", resolved_at__isnull=False)
+                | (~Q(status="resolved") & Q(resolved_at__isnull=True)),
+                name="incident_resolved_at_with_status",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="snoozed", snoozed_until__isnull=False)
+                | (~Q(status="snoozed") & Q(snoozed_until__isnull=True)),
+                name="incident_snoozed_until_with_status",
+            ),
+        )
+        indexes = (
+            # The engine's claim: due incidents, oldest first.
+            models.Index(
+                fields=["escalate_at"],
+                condition=Q(escalate_at__isnull=False),
+                name="incident_due",
+            ),
+            # Open incidents on the dashboard and the list, newest first.
+            models.Index(
+                F("created_at").desc(), F("id").desc(),
+                condition=~Q(status="resolved"),
+                name="incident_open_newest",
+            ),
+            # The list of everything, and its cursor.
+            models.Index(F("created_at").desc(), F("id").desc(), name="incident_newest"),
+            # A service's page.
+            models.Index(fields=["service", "-created_at"], name="incident_of_service"),
+        )
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.title}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status != self.Status.RESOLVED
+
+
+class Alert(models.Model):
+    """One event of a monitoring system, as it was understood. Kept also when it opened nothing."""
+
+    class Action(models.TextChoices):
+        TRIGGER = "trigger", "Trigger"
+        ACKNOWLEDGE = "acknowledge", "Acknowledge"
+        RESOLVE = "resolve", "Resolve"
+
+    class Severity(models.TextChoices):
+        CRITICAL = "critical", "Critical"
+        ERROR = "error", "Error"
+        WARNING = "warning", "Warning"
+        INFO = "info", "Info"
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="alerts")
+    integration = models.ForeignKey(Integration, on_delete=models.SET_NULL, null=True)
+    # None: nothing was open that it could belong to.
+    incident = models.ForeignKey(
+        Incident, on_delete=models.CASCADE, null=True, related_name="alerts"
+    )
+    action = models.CharField(max_length=16, choices=Action)
+    dedup_key = models.CharField(max_length=512)
+    summary = models.CharField(max_length=500)
+    source = models.CharField(max_length=200, blank=True)
+    severity = models.CharField(max_length=16, choices=Severity)
+    details = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    # [{"href": …, "text": …}] from the event.
+    links = models.JSONField(default=list)
+    # When it happened, as the monitoring system says; its clock may be wrong.
+    occurred_at = models.DateTimeField(null=True)
+    received_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-received_at", "-id")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(action__in=["trigger", "acknowledge", "resolve"]), name="alert_action"
+            ),
+            models.CheckConstraint(
+                condition=Q(severity__in=["critical", "error", "warning", "info"]),
+                name="alert_severity",
+            ),
+        )
+        indexes = (
+            # "Was this already resolved before its trigger arrived?"
+            models.Index(
+                fields=["service", "dedup_key", "-received_at"],
+                condition=Q(incident__isnull=True),
+                name="alert_unmatched",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.summary

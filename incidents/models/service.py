@@ -1,0 +1,63 @@
+"""What is watched, and the doors through which its alerts come."""
+
+import secrets
+
+from django.db import models
+from django.utils import timezone
+
+from opsknight.models import Team
+
+
+def new_integration_key() -> str:
+    """32 hexadecimal characters, the length PagerDuty clients expect of a routing key."""
+    return secrets.token_hex(16)
+
+
+class Service(models.Model):
+    """Something that can break, owned by a team, with a policy that says who is paged."""
+
+    name = models.CharField(max_length=200, unique=True)
+    description = models.TextField(blank=True)
+    team = models.ForeignKey(
+        Team, on_delete=models.PROTECT, null=True, blank=True, related_name="services"
+    )
+    # The one upward link of the models: named by string, never imported.
+    escalation_policy = models.ForeignKey(
+        "escalations.EscalationPolicy",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="services",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Integration(models.Model):
+    """One monitoring system's way into one service, known by its key."""
+
+    class Kind(models.TextChoices):
+        EVENTS = "events", "OpsKnight Events API"
+        PAGERDUTY = "pagerduty", "PagerDuty Events API v2"
+        PROMETHEUS = "prometheus", "Prometheus Alertmanager"
+        WEBHOOK = "webhook", "Generic webhook"
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="integrations")
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=32, choices=Kind)
+    key = models.CharField(
+        max_length=64, unique=True, default=new_integration_key, editable=False
+    )
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("name", "id")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.get_kind_display()})"

@@ -1,0 +1,55 @@
+"""What happened to an incident, in order."""
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from incidents.models.incident import Incident
+
+
+class TimelineEntry(models.Model):
+    """One thing that happened, written in the same transaction as the thing itself."""
+
+    class Kind(models.TextChoices):
+        TRIGGERED = "triggered", "Triggered"
+        ALERT = "alert", "Alert joined"
+        ACKNOWLEDGED = "acknowledged", "Acknowledged"
+        UNACKNOWLEDGED = "unacknowledged", "Acknowledgement withdrawn"
+        RESOLVED = "resolved", "Resolved"
+        REASSIGNED = "reassigned", "Reassigned"
+        NOTE = "note", "Note"
+        CHANGED = "changed", "Changed"
+        ESCALATED = "escalated", "Escalated"  # a step was taken and paged somebody
+        NOBODY_TO_PAGE = "nobody_to_page", "Nobody to page"
+        ESCALATION_ENDED = "escalation_ended", "Escalation ended"
+        PAGED = "paged", "Page sent"
+        PAGE_FAILED = "page_failed", "Page failed"
+        PAGE_CANCELLED = "page_cancelled", "Page cancelled"
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="timeline")
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=32, choices=Kind)
+    # None: the system, or a monitoring system named in `actor_label`.
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    actor_label = models.CharField(max_length=200, blank=True)
+    message = models.TextField()  # one plain sentence; for a note, its text
+    data = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+
+    class Meta:
+        ordering = ("at", "id")
+        verbose_name_plural = "timeline entries"
+        indexes = (
+            # An incident's page reads its entries in order.
+            models.Index(fields=["incident", "at", "id"], name="timeline_of_incident"),
+            # Who was assigned lately and has not been told yet.
+            models.Index(
+                fields=["at"], condition=Q(kind="reassigned"), name="timeline_reassigned"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.message

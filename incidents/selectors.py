@@ -1,0 +1,111 @@
+"""What a person may see and act on. The only way to an incident or service for a person."""
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from incidents.models import Incident, Integration, Service, TimelineEntry
+from opsknight.errors import NotAllowed, NotFound
+from opsknight.models import TeamMember, User
+
+
+def _is_member(team_field: str, user: User) -> Exists:
+    return Exists(TeamMember.objects.filter(team_id=OuterRef(team_field), user=user))
+
+
+def visible_incidents(user: User) -> QuerySet[Incident]:
+    """Incidents this person may see, with what a list shows of them.
+
+    Private ones: only the team of the service, the assigned team, and the assignee, whatever the
+    role. Public ones: responders see all, others those of their teams, of services without a team,
+    and their own.
+    """
+    incidents = Incident.objects.select_related("service", "service__team", "assignee", "team")
+    if not user.is_active:
+        return incidents.none()
+    mine = (
+        Q(assignee=user) | Q(_is_member("service__team_id", user)) | Q(_is_member("team_id", user))
+    )
+    if user.is_responder:
+        return incidents.filter(Q(visibility=Incident.Visibility.PUBLIC) | mine)
+    everybodys = Q(visibility=Incident.Visibility.PUBLIC, service__team__isnull=True)
+    return incidents.filter(everybodys | mine)
+
+
+def open_incidents(user: User) -> QuerySet[Incident]:
+    """Visible incidents that are not resolved, newest first."""
+    return visible_incidents(user).exclude(status=Incident.Status.RESOLVED)
+
+
+def get_incident_for(user: User, pk: int) -> Incident:
+    """One visible incident; raises NotFound."""
+    incident = visible_incidents(user).filter(pk=pk).first()
+    if incident is None:
+        raise NotFound(f"There is no incident #{pk}.")
+    return incident
+
+
+def may_act_on(user: User, incident: Incident) -> bool:
+    """Responders, the assignee, and members of the service's or the assigned team."""
+    if user.is_responder or incident.assignee_id == user.pk:
+        return True
+    teams = [t for t in (incident.service.team_id, incident.team_id) if t is not None]
+    return TeamMember.objects.filter(team_id__in=teams, user=user).exists()
+
+
+def get_incident_to_act_on_for(user: User, pk: int) -> Incident:
+    """One incident to change; raises NotFound out of sight, NotAllowed in sight only."""
+    incident = get_incident_for(user, pk)
+    if not may_act_on(user, incident):
+        raise NotAllowed(f"You may see incident #{pk} but not change it.")
+    return incident
+
+
+def visible_services(user: User) -> QuerySet[Service]:
+    """Services are known to everybody who is signed in."""
+    services = Service.objects.select_related("team", "escalation_policy")
+    return services if user.is_active else services.none()
+
+
+def get_service_for(user: User, pk: int) -> Service:
+    """One service; raises NotFound."""
+    service = visible_services(user).filter(pk=pk).first()
+    if service is None:
+        raise NotFound(f"There is no service {pk}.")
+    return service
+
+
+def may_change_service(user: User, service: Service) -> bool:
+    """Responders, and members of the team that owns it."""
+    if user.is_responder:
+        return True
+    return TeamMember.objects.filter(team_id=service.team_id, user=user).exists()
+
+
+def get_service_to_change_for(user: User, pk: int) -> Service:
+    """One service to configure; raises NotFound or NotAllowed."""
+    service = get_service_for(user, pk)
+    if not may_change_service(user, service):
+        raise NotAllowed(f"Only responders and the team of {service.name} may change it.")
+    return service
+
+
+def visible_integrations(user: User) -> QuerySet[Integration]:
+    """Integrations carry keys: only those who may change the service see them."""
+    integrations = Integration.objects.select_related("service")
+    if user.is_responder:
+        return integrations
+    if not user.is_active:
+        return integrations.none()
+    return integrations.filter(_is_member("service__team_id", user))
+
+
+def get_integration_for(user: User, pk: int) -> Integration:
+    """One integration with its key; raises NotFound."""
+    integration = visible_integrations(user).filter(pk=pk).first()
+    if integration is None:
+        raise NotFound(f"There is no integration {pk}.")
+    return integration
+
+
+def timeline_of(incident: Incident) -> QuerySet[TimelineEntry]:
+    """The entries of one incident, oldest first."""
+    return TimelineEntry.objects.filter(incident=incident).select_related("actor")

@@ -1,0 +1,170 @@
+"""The outbox: every message that must reach somebody, and what became of it."""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from incidents.models import Incident
+from notifications.models.preferences import Channel, ContactMethod
+
+
+class Notification(models.Model):
+    """One message to one person over one channel for one reason."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Waiting"
+        SENDING = "sending", "Being sent"
+        SENT = "sent", "Sent"  # the provider took it
+        DELIVERED = "delivered", "Delivered"  # it reached the person
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+        SANDBOXED = "sandboxed", "Sandboxed"  # no provider: kept, shown, not sent
+
+    class Reason(models.TextChoices):
+        ESCALATION = "escalation", "Escalation"  # only while the incident is triggered
+        ASSIGNMENT = "assignment", "Assignment"  # only while the incident is open
+
+    # States that will still change.
+    UNFINISHED: ClassVar[tuple[State, ...]] = (State.PENDING, State.SENDING)
+
+    incident = models.ForeignKey(
+        Incident, on_delete=models.CASCADE, related_name="notifications"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications"
+    )
+    # None: the account's own address, or the app itself.
+    contact_method = models.ForeignKey(
+        ContactMethod, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    channel = models.CharField(max_length=16, choices=Channel)
+    address = models.CharField(max_length=500, blank=True)  # as it was when the page was due
+    reason = models.CharField(max_length=16, choices=Reason)
+    # What caused it, unique per person and address: "step:<round>:<step>", "assigned:<version>".
+    cause = models.CharField(max_length=64)
+    state = models.CharField(max_length=16, choices=State, default=State.PENDING)
+    due_at = models.DateTimeField()  # not before; moves on with every retry
+    leased_until = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    # Given to the provider with every attempt, so that it can drop a repetition.
+    idempotency_key = models.UUIDField(default=uuid.uuid4, editable=False)
+    # A worker died after it may have sent: the repetition says so.
+    maybe_duplicate = models.BooleanField(default=False)
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)  # in the app only
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(
+                    state__in=[
+                        "pending", "sending", "sent", "delivered", "failed", "cancelled",
+                        "sandboxed",
+                    ]
+                ),
+                name="notification_state",
+            ),
+            models.CheckConstraint(
+                condition=Q(channel__in=["email", "webhook", "in_app"]),
+                name="notification_channel",
+            ),
+            models.CheckConstraint(
+                condition=Q(reason__in=["escalation", "assignment"]), name="notification_reason"
+            ),
+            # A lease exists exactly while a worker has the row in hand.
+            models.CheckConstraint(
+                condition=Q(state="sending", leased_until__isnull=False)
+                | (~Q(state="sending") & Q(leased_until__isnull=True)),
+                name="notification_lease_while_sending",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["pending", "sending"], finished_at__isnull=True)
+                | (~Q(state__in=["pending", "sending"]) & Q(finished_at__isnull=False)),
+                name="notification_finished_at_with_state",
+            ),
+            # A step that runs twice writes one page.
+            models.UniqueConstraint(
+                fields=["incident", "user", "channel", "address", "cause", "due_at"],
+                name="notification_once_per_cause",
+            ),
+        )
+        indexes = (
+            # The claim of a channel's worker: due rows, and rows whose lease ran out.
+            models.Index(
+                fields=["channel", "due_at"],
+                condition=Q(state="pending"),
+                name="notification_due",
+            ),
+            models.Index(
+                fields=["channel", "leased_until"],
+                condition=Q(state="sending"),
+                name="notification_leased",
+            ),
+            # The pages of an incident, and the cancelling of what is unsent.
+            models.Index(fields=["incident", "state"], name="notification_of_incident"),
+            # The bell: a person's unread notices, newest first.
+            models.Index(
+                F("user"), F("created_at").desc(),
+                condition=Q(channel="in_app"),
+                name="notification_bell",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_channel_display()} to {self.address or self.user}: {self.state}"
+
+
+class DeliveryAttempt(models.Model):
+    """One call to a provider and its answer."""
+
+    class Outcome(models.TextChoices):
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Failed"
+        SANDBOXED = "sandboxed", "Sandboxed"
+        UNKNOWN = "unknown", "Unknown"  # the worker died before it could tell
+
+    notification = models.ForeignKey(
+        Notification, on_delete=models.CASCADE, related_name="delivery_attempts"
+    )
+    at = models.DateTimeField(default=timezone.now)
+    outcome = models.CharField(max_length=16, choices=Outcome)
+    detail = models.TextField(blank=True)  # the provider's answer, shortened
+    duration_ms = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("at", "id")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(outcome__in=["sent", "failed", "sandboxed", "unknown"]),
+                name="delivery_attempt_outcome",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.outcome} at {self.at:%H:%M:%S}"
+
+
+class SandboxMessage(models.Model):
+    """A message exactly as it would have gone out, kept because its channel has no provider."""
+
+    notification = models.OneToOneField(
+        Notification, on_delete=models.CASCADE, related_name="sandbox_message"
+    )
+    subject = models.CharField(max_length=998, blank=True)
+    text = models.TextField()
+    html = models.TextField(blank=True)
+    raw = models.TextField()  # the bytes on the wire, decoded
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+
+    def __str__(self) -> str:
+        return self.subject or self.text[:80]

@@ -1,0 +1,7 @@
+"""People, teams, keys, audit."""
+
+from opsknight.models.access import ApiKey, LoginLockout, UserToken
+from opsknight.models.audit import AuditEntry
+from opsknight.models.people import Team, TeamMember, User
+
+__all__ = ["ApiKey", "AuditEntry", "LoginLockout", "Team", "TeamMember", "User", "UserToken"]

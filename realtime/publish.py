@@ -1,0 +1,48 @@
+"""Say that something changed; every open page that may see it follows within a second."""
+
+import json
+import logging
+from collections.abc import Iterable
+from functools import cache
+
+import redis
+from django.conf import settings
+from django.db import transaction
+
+logger = logging.getLogger(__name__)
+
+# Where web processes listen. Prefixed: Redis pub/sub ignores database numbers.
+BUS = settings.REDIS_PREFIX + "live"
+
+
+@cache
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2, max_connections=20
+    )
+
+
+def incidents_changed(incident_ids: Iterable[int]) -> None:
+    """After commit: these incidents look different now."""
+    ids = sorted(set(incident_ids))
+    if ids:
+        publish("incident", ids)
+
+
+def notices_changed(user_ids: Iterable[int]) -> None:
+    """After commit: these people have new notices in the app, or read some."""
+    ids = sorted(set(user_ids))
+    if ids:
+        publish("notification", ids)
+
+
+def publish(topic: str, ids: list[int]) -> None:
+    """Send on commit, or now without a transaction. Lost when Redis is down: pages poll then."""
+    transaction.on_commit(lambda: _send(topic, ids), robust=True)
+
+
+def _send(topic: str, ids: list[int]) -> None:
+    try:
+        _client().publish(BUS, json.dumps({"topic": topic, "ids": ids}))
+    except redis.RedisError as error:
+        logger.warning("Live change of %s not published (%s).", topic, error)

@@ -1,0 +1,6 @@
+"""The stream."""
+
+from django.urls.resolvers import URLPattern
+
+app_name = "realtime"
+urlpatterns: list[URLPattern] = []
