@@ -38,10 +38,11 @@ def notices_changed(user_ids: Iterable[int]) -> None:
 
 def publish(topic: str, ids: list[int]) -> None:
     """Send on commit, or now without a transaction. Lost when Redis is down: pages poll then."""
-    transaction.on_commit(lambda: _send(topic, ids), robust=True)
+    transaction.on_commit(lambda: publish_now(topic, ids), robust=True)
 
 
-def _send(topic: str, ids: list[int]) -> None:
+def publish_now(topic: str, ids: list[int]) -> None:
+    """Send without waiting for a commit; needs no database connection."""
     try:
         _client().publish(BUS, json.dumps({"topic": topic, "ids": ids}))
     except redis.RedisError as error:

@@ -3,189 +3,527 @@
 import django.core.serializers.json
 import django.db.models.deletion
 import django.utils.timezone
-import incidents.models.service
 from django.conf import settings
 from django.db import migrations, models
 
+import incidents.models.service
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('escalations', '0001_initial'),
-        ('opsknight', '0001_initial'),
+        ("escalations", "0001_initial"),
+        ("opsknight", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Service',
+            name="Service",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200, unique=True)),
-                ('description', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('escalation_policy', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='services', to='escalations.escalationpolicy')),
-                ('team', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='services', to='opsknight.team')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=200, unique=True)),
+                ("description", models.TextField(blank=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "escalation_policy",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="services",
+                        to="escalations.escalationpolicy",
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="services",
+                        to="opsknight.team",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='Integration',
+            name="Integration",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200)),
-                ('kind', models.CharField(choices=[('events', 'OpsKnight Events API'), ('pagerduty', 'PagerDuty Events API v2'), ('prometheus', 'Prometheus Alertmanager'), ('webhook', 'Generic webhook')], max_length=32)),
-                ('key', models.CharField(default=incidents.models.service.new_integration_key, editable=False, max_length=64, unique=True)),
-                ('enabled', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('service', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='integrations', to='incidents.service')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("events", "OpsKnight Events API"),
+                            ("pagerduty", "PagerDuty Events API v2"),
+                            ("prometheus", "Prometheus Alertmanager"),
+                            ("webhook", "Generic webhook"),
+                        ],
+                        max_length=32,
+                    ),
+                ),
+                (
+                    "key",
+                    models.CharField(
+                        default=incidents.models.service.new_integration_key,
+                        editable=False,
+                        max_length=64,
+                        unique=True,
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "service",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="integrations",
+                        to="incidents.service",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('name', 'id'),
+                "ordering": ("name", "id"),
             },
         ),
         migrations.CreateModel(
-            name='Incident',
+            name="Incident",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(max_length=500)),
-                ('description', models.TextField(blank=True)),
-                ('status', models.CharField(choices=[('triggered', 'Triggered'), ('acknowledged', 'Acknowledged'), ('resolved', 'Resolved'), ('snoozed', 'Snoozed'), ('suppressed', 'Suppressed')], default='triggered', max_length=16)),
-                ('urgency', models.CharField(choices=[('high', 'High'), ('medium', 'Medium'), ('low', 'Low')], default='high', max_length=16)),
-                ('priority', models.CharField(blank=True, choices=[('P1', 'P1'), ('P2', 'P2'), ('P3', 'P3'), ('P4', 'P4'), ('P5', 'P5')], max_length=2, null=True)),
-                ('visibility', models.CharField(choices=[('public', 'Everybody'), ('private', 'Its team only')], default='public', max_length=16)),
-                ('dedup_key', models.CharField(blank=True, max_length=512, null=True)),
-                ('escalate_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('alert_count', models.PositiveIntegerField(default=0, editable=False)),
-                ('last_alert_at', models.DateTimeField(editable=False, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('acknowledged_at', models.DateTimeField(editable=False, null=True)),
-                ('resolved_at', models.DateTimeField(editable=False, null=True)),
-                ('snoozed_until', models.DateTimeField(editable=False, null=True)),
-                ('version', models.PositiveIntegerField(default=1, editable=False)),
-                ('acknowledged_by', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('assignee', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='assigned_incidents', to=settings.AUTH_USER_MODEL)),
-                ('resolved_by', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('team', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='assigned_incidents', to='opsknight.team')),
-                ('service', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='incidents', to='incidents.service')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("title", models.CharField(max_length=500)),
+                ("description", models.TextField(blank=True)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("triggered", "Triggered"),
+                            ("acknowledged", "Acknowledged"),
+                            ("resolved", "Resolved"),
+                            ("snoozed", "Snoozed"),
+                            ("suppressed", "Suppressed"),
+                        ],
+                        default="triggered",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "urgency",
+                    models.CharField(
+                        choices=[("high", "High"), ("medium", "Medium"), ("low", "Low")],
+                        default="high",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "priority",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("P1", "P1"),
+                            ("P2", "P2"),
+                            ("P3", "P3"),
+                            ("P4", "P4"),
+                            ("P5", "P5"),
+                        ],
+                        max_length=2,
+                        null=True,
+                    ),
+                ),
+                (
+                    "visibility",
+                    models.CharField(
+                        choices=[("public", "Everybody"), ("private", "Its team only")],
+                        default="public",
+                        max_length=16,
+                    ),
+                ),
+                ("dedup_key", models.CharField(blank=True, max_length=512, null=True)),
+                ("escalate_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("alert_count", models.PositiveIntegerField(default=0, editable=False)),
+                ("last_alert_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("acknowledged_at", models.DateTimeField(editable=False, null=True)),
+                ("resolved_at", models.DateTimeField(editable=False, null=True)),
+                ("snoozed_until", models.DateTimeField(editable=False, null=True)),
+                ("version", models.PositiveIntegerField(default=1, editable=False)),
+                (
+                    "acknowledged_by",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "assignee",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="assigned_incidents",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "resolved_by",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="assigned_incidents",
+                        to="opsknight.team",
+                    ),
+                ),
+                (
+                    "service",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="incidents",
+                        to="incidents.service",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at', '-id'),
+                "ordering": ("-created_at", "-id"),
             },
         ),
         migrations.CreateModel(
-            name='Alert',
+            name="Alert",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('action', models.CharField(choices=[('trigger', 'Trigger'), ('acknowledge', 'Acknowledge'), ('resolve', 'Resolve')], max_length=16)),
-                ('dedup_key', models.CharField(max_length=512)),
-                ('summary', models.CharField(max_length=500)),
-                ('source', models.CharField(blank=True, max_length=200)),
-                ('severity', models.CharField(choices=[('critical', 'Critical'), ('error', 'Error'), ('warning', 'Warning'), ('info', 'Info')], max_length=16)),
-                ('details', models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
-                ('links', models.JSONField(default=list)),
-                ('occurred_at', models.DateTimeField(null=True)),
-                ('received_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('incident', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='alerts', to='incidents.incident')),
-                ('integration', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to='incidents.integration')),
-                ('service', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='alerts', to='incidents.service')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[
+                            ("trigger", "Trigger"),
+                            ("acknowledge", "Acknowledge"),
+                            ("resolve", "Resolve"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("dedup_key", models.CharField(max_length=512)),
+                ("summary", models.CharField(max_length=500)),
+                ("source", models.CharField(blank=True, max_length=200)),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[
+                            ("critical", "Critical"),
+                            ("error", "Error"),
+                            ("warning", "Warning"),
+                            ("info", "Info"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "details",
+                    models.JSONField(
+                        default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder
+                    ),
+                ),
+                ("links", models.JSONField(default=list)),
+                ("occurred_at", models.DateTimeField(null=True)),
+                ("received_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "incident",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="alerts",
+                        to="incidents.incident",
+                    ),
+                ),
+                (
+                    "integration",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to="incidents.integration",
+                    ),
+                ),
+                (
+                    "service",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="alerts",
+                        to="incidents.service",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-received_at', '-id'),
+                "ordering": ("-received_at", "-id"),
             },
         ),
         migrations.CreateModel(
-            name='TimelineEntry',
+            name="TimelineEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('kind', models.CharField(choices=[('triggered', 'Triggered'), ('alert', 'Alert joined'), ('acknowledged', 'Acknowledged'), ('unacknowledged', 'Acknowledgement withdrawn'), ('resolved', 'Resolved'), ('reassigned', 'Reassigned'), ('note', 'Note'), ('changed', 'Changed'), ('escalated', 'Escalated'), ('nobody_to_page', 'Nobody to page'), ('escalation_ended', 'Escalation ended'), ('paged', 'Page sent'), ('page_failed', 'Page failed'), ('page_cancelled', 'Page cancelled')], max_length=32)),
-                ('actor_label', models.CharField(blank=True, max_length=200)),
-                ('message', models.TextField()),
-                ('data', models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
-                ('actor', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('incident', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='timeline', to='incidents.incident')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("triggered", "Triggered"),
+                            ("alert", "Alert joined"),
+                            ("acknowledged", "Acknowledged"),
+                            ("unacknowledged", "Acknowledgement withdrawn"),
+                            ("resolved", "Resolved"),
+                            ("reassigned", "Reassigned"),
+                            ("note", "Note"),
+                            ("changed", "Changed"),
+                            ("escalated", "Escalated"),
+                            ("nobody_to_page", "Nobody to page"),
+                            ("escalation_ended", "Escalation ended"),
+                            ("paged", "Page sent"),
+                            ("page_failed", "Page failed"),
+                            ("page_cancelled", "Page cancelled"),
+                        ],
+                        max_length=32,
+                    ),
+                ),
+                ("actor_label", models.CharField(blank=True, max_length=200)),
+                ("message", models.TextField()),
+                (
+                    "data",
+                    models.JSONField(
+                        default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder
+                    ),
+                ),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "incident",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="timeline",
+                        to="incidents.incident",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'timeline entries',
-                'ordering': ('at', 'id'),
+                "verbose_name_plural": "timeline entries",
+                "ordering": ("at", "id"),
             },
         ),
         migrations.AddIndex(
-            model_name='incident',
-            index=models.Index(condition=models.Q(('escalate_at__isnull', False)), fields=['escalate_at'], name='incident_due'),
+            model_name="incident",
+            index=models.Index(
+                condition=models.Q(("escalate_at__isnull", False)),
+                fields=["escalate_at"],
+                name="incident_due",
+            ),
         ),
         migrations.AddIndex(
-            model_name='incident',
-            index=models.Index(models.OrderBy(models.F('created_at'), descending=True), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('status', 'resolved'), _negated=True), name='incident_open_newest'),
+            model_name="incident",
+            index=models.Index(
+                models.OrderBy(models.F("created_at"), descending=True),
+                models.OrderBy(models.F("id"), descending=True),
+                condition=models.Q(("status", "resolved"), _negated=True),
+                name="incident_open_newest",
+            ),
         ),
         migrations.AddIndex(
-            model_name='incident',
-            index=models.Index(models.OrderBy(models.F('created_at'), descending=True), models.OrderBy(models.F('id'), descending=True), name='incident_newest'),
+            model_name="incident",
+            index=models.Index(
+                models.OrderBy(models.F("created_at"), descending=True),
+                models.OrderBy(models.F("id"), descending=True),
+                name="incident_newest",
+            ),
         ),
         migrations.AddIndex(
-            model_name='incident',
-            index=models.Index(fields=['service', '-created_at'], name='incident_of_service'),
+            model_name="incident",
+            index=models.Index(fields=["service", "-created_at"], name="incident_of_service"),
         ),
         migrations.AddConstraint(
-            model_name='incident',
-            constraint=models.UniqueConstraint(condition=models.Q(models.Q(('status', 'resolved'), _negated=True), ('dedup_key__isnull', False)), fields=('service', 'dedup_key'), name='incident_one_open_per_key'),
+            model_name="incident",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    models.Q(("status", "resolved"), _negated=True), ("dedup_key__isnull", False)
+                ),
+                fields=("service", "dedup_key"),
+                name="incident_one_open_per_key",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='incident',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['triggered', 'acknowledged', 'resolved', 'snoozed', 'suppressed'])), name='incident_status'),
+            model_name="incident",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        ["triggered", "acknowledged", "resolved", "snoozed", "suppressed"],
+                    )
+                ),
+                name="incident_status",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='incident',
-            constraint=models.CheckConstraint(condition=models.Q(('urgency__in', ['high', 'medium', 'low'])), name='incident_urgency'),
+            model_name="incident",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("urgency__in", ["high", "medium", "low"])),
+                name="incident_urgency",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='incident',
-            constraint=models.CheckConstraint(condition=models.Q(('visibility__in', ['public', 'private'])), name='incident_visibility'),
+            model_name="incident",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("visibility__in", ["public", "private"])),
+                name="incident_visibility",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='incident',
-            constraint=models.CheckConstraint(condition=models.Q(('priority__isnull', True), ('priority__in', ['P1', 'P2', 'P3', 'P4', 'P5']), _connector='OR'), name='incident_priority'),
+            model_name="incident",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("priority__isnull", True),
+                    ("priority__in", ["P1", "P2", "P3", "P4", "P5"]),
+                    _connector="OR",
+                ),
+                name="incident_priority",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='incident',
-            constraint=models.CheckConstraint(condition=models.Q(('assignee__isnull', True), ('team__isnull', True), _connector='OR'), name='incident_assignee_or_team'),
+            model_name="incident",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("assignee__isnull", True), ("team__isnull", True), _connector="OR"
+                ),
+                name="incident_assignee_or_team",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='incident',
-            constraint=models.CheckConstraint(condition=models.Q(('escalate_at__isnull', True), ('status', 'triggered'), _connector='OR'), name='incident_timer_only_while_triggered'),
+            model_name="incident",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("escalate_at__isnull", True), ("status", "triggered"), _connector="OR"
+                ),
+                name="incident_timer_only_while_triggered",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='incident',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('resolved_at__isnull', False), ('status', 'resolved')), models.Q(models.Q(('status', 'resolved'), _negated=True), ('resolved_at__isnull', True)), _connector='OR'), name='incident_resolved_at_with_status'),
+            model_name="incident",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("resolved_at__isnull", False), ("status", "resolved")),
+                    models.Q(
+                        models.Q(("status", "resolved"), _negated=True),
+                        ("resolved_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="incident_resolved_at_with_status",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='incident',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('snoozed_until__isnull', False), ('status', 'snoozed')), models.Q(models.Q(('status', 'snoozed'), _negated=True), ('snoozed_until__isnull', True)), _connector='OR'), name='incident_snoozed_until_with_status'),
+            model_name="incident",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("snoozed_until__isnull", False), ("status", "snoozed")),
+                    models.Q(
+                        models.Q(("status", "snoozed"), _negated=True),
+                        ("snoozed_until__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="incident_snoozed_until_with_status",
+            ),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(condition=models.Q(('incident__isnull', True)), fields=['service', 'dedup_key', '-received_at'], name='alert_unmatched'),
+            model_name="alert",
+            index=models.Index(
+                condition=models.Q(("incident__isnull", True)),
+                fields=["service", "dedup_key", "-received_at"],
+                name="alert_unmatched",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.CheckConstraint(condition=models.Q(('action__in', ['trigger', 'acknowledge', 'resolve'])), name='alert_action'),
+            model_name="alert",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("action__in", ["trigger", "acknowledge", "resolve"])),
+                name="alert_action",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.CheckConstraint(condition=models.Q(('severity__in', ['critical', 'error', 'warning', 'info'])), name='alert_severity'),
+            model_name="alert",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("severity__in", ["critical", "error", "warning", "info"])),
+                name="alert_severity",
+            ),
         ),
         migrations.AddIndex(
-            model_name='timelineentry',
-            index=models.Index(fields=['incident', 'at', 'id'], name='timeline_of_incident'),
+            model_name="timelineentry",
+            index=models.Index(fields=["incident", "at", "id"], name="timeline_of_incident"),
         ),
         migrations.AddIndex(
-            model_name='timelineentry',
-            index=models.Index(condition=models.Q(('kind', 'reassigned')), fields=['at'], name='timeline_reassigned'),
+            model_name="timelineentry",
+            index=models.Index(
+                condition=models.Q(("kind", "reassigned")),
+                fields=["at"],
+                name="timeline_reassigned",
+            ),
         ),
     ]

@@ -73,12 +73,18 @@ class Incident(models.Model):
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
     acknowledged_at = models.DateTimeField(null=True, editable=False)
     acknowledged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False,
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
         related_name="+",
     )
     resolved_at = models.DateTimeField(null=True, editable=False)
     resolved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False,
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
         related_name="+",
     )
     snoozed_until = models.DateTimeField(null=True, editable=False)
@@ -139,7 +145,8 @@ class Incident(models.Model):
             ),
             # Open incidents on the dashboard and the list, newest first.
             models.Index(
-                F("created_at").desc(), F("id").desc(),
+                F("created_at").desc(),
+                F("id").desc(),
                 condition=~Q(status="resolved"),
                 name="incident_open_newest",
             ),

@@ -50,9 +50,7 @@ class Integration(models.Model):
     service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="integrations")
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=32, choices=Kind)
-    key = models.CharField(
-        max_length=64, unique=True, default=new_integration_key, editable=False
-    )
+    key = models.CharField(max_length=64, unique=True, default=new_integration_key, editable=False)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -46,9 +46,7 @@ class TimelineEntry(models.Model):
             # An incident's page reads its entries in order.
             models.Index(fields=["incident", "at", "id"], name="timeline_of_incident"),
             # Who was assigned lately and has not been told yet.
-            models.Index(
-                fields=["at"], condition=Q(kind="reassigned"), name="timeline_reassigned"
-            ),
+            models.Index(fields=["at"], condition=Q(kind="reassigned"), name="timeline_reassigned"),
         )
 
     def __str__(self) -> str:

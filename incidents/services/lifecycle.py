@@ -158,8 +158,12 @@ def reassign_incident(
         whom = str(assignee or team or "nobody")
         data = {"assignee": assignee.pk if assignee else None, "team": team.pk if team else None}
         entry = build_entry(
-            incident_id=incident.pk, kind=Kind.REASSIGNED, message=f"Assigned to {whom}",
-            now=now, actor=actor, data=data,
+            incident_id=incident.pk,
+            kind=Kind.REASSIGNED,
+            message=f"Assigned to {whom}",
+            now=now,
+            actor=actor,
+            data=data,
         )
         entry.save()
         _touch(incident.pk, now)
@@ -226,8 +230,12 @@ def _record(
     message = f"{message} ({source})" if source else message
     write_entries(
         build_entry(
-            incident_id=i.pk, kind=kind, message=message, now=now, actor=actor, actor_label=source
-            if actor is None else "",
+            incident_id=i.pk,
+            kind=kind,
+            message=message,
+            now=now,
+            actor=actor,
+            actor_label=source if actor is None else "",
         )
         for i in incidents
     )

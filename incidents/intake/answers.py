@@ -1,0 +1,109 @@
+"""What the door says, in our shape or in PagerDuty's."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from django.conf import settings
+
+from incidents.intake.events import Unsupported
+from incidents.intake.routes import Route
+from incidents.services.intake import Outcome
+from opsknight.errors import OpsKnightError, error_body
+
+Header = tuple[bytes, bytes]
+RETRY_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, headers beyond the usual ones, and a JSON body."""
+
+    status: int
+    body: bytes
+    headers: tuple[Header, ...] = ()
+
+
+def success(route: Route, outcomes: list[Outcome]) -> Answer:
+    """202: everything is stored."""
+    if route.speaks_pagerduty:
+        body: dict[str, Any] = {
+            "status": "success",
+            "message": "Event processed",
+            "dedup_key": outcomes[0].dedup_key,
+        }
+    else:
+        results = [result_of(outcome) for outcome in outcomes]
+        body = {"status": "success", "result": results[0], "results": results}
+    return Answer(202, msgspec.json.encode(body))
+
+
+def result_of(outcome: Outcome) -> dict[str, Any]:
+    """One event's result: `{"action", "dedup_key", "incident" | "reason"}`."""
+    result: dict[str, Any] = {"action": outcome.result, "dedup_key": outcome.dedup_key}
+    if outcome.reason:
+        result["reason"] = outcome.reason
+    if outcome.track is not None:
+        track = outcome.track
+        result["incident"] = {
+            "id": track.id,
+            "title": track.title,
+            "status": outcome.status,
+            "urgency": track.urgency,
+            "dedup_key": track.dedup_key,
+            "service": track.service_id,
+            "url": f"{settings.PUBLIC_URL}/incidents/{track.id}/",
+        }
+    return result
+
+
+def ignored(route: Route, reason: Unsupported) -> Answer:
+    """200: genuine, but no alert."""
+    if route.speaks_pagerduty:
+        return Answer(200, msgspec.json.encode({"status": "success", "message": reason.message}))
+    body = {"status": "ignored", "result": {"action": "ignored", "reason": reason.message}}
+    return Answer(200, msgspec.json.encode(body))
+
+
+def failure(route: Route | None, error: OpsKnightError) -> Answer:
+    """Not stored, and what to do about it."""
+    headers: tuple[Header, ...] = ()
+    if error.status in (429, 503):
+        headers = ((b"retry-after", str(RETRY_SECONDS).encode()),)
+    if error.status == 401:
+        headers = ((b"www-authenticate", b"Token"),)
+    return _refusal(route, error.status, error.code, error.message, error.fields, headers)
+
+
+def not_found(path: str) -> Answer:
+    """There is no such door."""
+    message = "There is no such integration. Copy the address from the service's page."
+    return _refusal(None, 404, "not_found", message)
+
+
+def method_not_allowed(route: Route) -> Answer:
+    """Only POST comes through here."""
+    message = "Send events with POST."
+    return _refusal(route, 405, "method_not_allowed", message, headers=((b"allow", b"POST"),))
+
+
+def server_error(route: Route | None) -> Answer:
+    """Our fault."""
+    message = "Something broke on our side. It was logged; send the event again."
+    return _refusal(route, 500, "server_error", message)
+
+
+def _refusal(
+    route: Route | None,
+    status: int,
+    code: str,
+    message: str,
+    fields: dict[str, list[str]] | None = None,
+    headers: tuple[Header, ...] = (),
+) -> Answer:
+    body: dict[str, Any] = error_body(code, message, fields)
+    if route is not None and route.speaks_pagerduty:
+        reasons = [reason for texts in (fields or {}).values() for reason in texts] or [message]
+        kind = "invalid event" if status < 500 else "error"
+        body = {"status": kind, "message": message, "errors": reasons}
+    return Answer(status, msgspec.json.encode(body), headers)

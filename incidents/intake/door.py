@@ -1,0 +1,155 @@
+"""Machine intake as a plain ASGI application: key, size, parse, hand over, answer.
+
+Mounted beside Django (`config/asgi.py`) because Django's handler costs more per request than
+everything done here. Paths::
+
+    POST /api/events                                  the product's own Events API
+    POST /v2/enqueue                                  PagerDuty Events API v2
+    POST /api/integrations/<kind>/<key>               one vendor's format
+    POST /api/integrations/<kind>?integrationId=<id>  the same, key in a header or the query
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django.conf import settings
+from django.db import Error
+
+from incidents.intake import answers
+from incidents.intake.answers import Answer
+from incidents.intake.committer import shared_committer
+from incidents.intake.events import Event, InvalidPayload, Unsupported
+from incidents.intake.keyring import KeyOwner, Keyring
+from incidents.intake.routes import Route, find_key, find_route
+from incidents.integrations import PARSERS
+from incidents.services.intake import Outcome, Received
+from opsknight.errors import NotAllowed, NotAuthenticated, OpsKnightError
+
+logger = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+keyring = Keyring()
+
+
+class TooLarge(OpsKnightError):
+    """The body is larger than the door takes."""
+
+    code = "too_large"
+    status = 413
+
+
+class Unavailable(OpsKnightError):
+    """The database does not answer."""
+
+    code = "unavailable"
+    status = 503
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request; never raises, never answers 2xx for what is not stored."""
+    route = find_route(scope["path"])
+    try:
+        answer = await _serve(route, scope, receive)
+    except OpsKnightError as error:
+        answer = answers.failure(route, error)
+    except Exception:  # the outermost edge: an answer, and the traceback for us
+        logger.exception("The door failed on %s.", scope["path"])
+        answer = answers.server_error(route)
+    await _send(send, answer)
+
+
+async def _serve(route: Route | None, scope: Scope, receive: Receive) -> Answer:
+    if route is None:
+        return answers.not_found(scope["path"])
+    if scope["method"] != "POST":
+        return answers.method_not_allowed(route)
+    headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+    body = await _read(headers, receive)
+    owner = await _authenticate(route, headers, query, body)
+    try:
+        events = PARSERS[route.kind](headers, query, body)
+    except Unsupported as error:
+        return answers.ignored(route, error)
+    outcomes = await _store(events, owner)
+    return answers.success(route, outcomes)
+
+
+async def _read(headers: Mapping[str, str], receive: Receive) -> bytes:
+    limit = settings.INTAKE_MAX_BODY_BYTES
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidPayload("The connection ended in the middle of the body.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than the limit of {limit // 1024} KiB. Send less at once.")
+
+
+async def _authenticate(
+    route: Route, headers: Mapping[str, str], query: Mapping[str, str], body: bytes
+) -> KeyOwner:
+    key = find_key(route, headers, query, body)
+    if not key:
+        raise NotAuthenticated(f"Send the integration key: {route.where_key_goes}.")
+    try:
+        owner = await keyring.find(key)
+    except Error as error:
+        logger.error("Cannot look up a key: %s", error)
+        raise Unavailable("The event was not stored: try again shortly.") from error
+    if owner is None or owner.kind not in route.kinds or not owner.enabled:
+        raise NotAllowed(
+            "This key is unknown, disabled, or of another kind. "
+            "Copy the address from the service's page."
+        )
+    if "integrationId" in query and query["integrationId"] != str(owner.integration_id):
+        raise NotAllowed("This key belongs to another integration than integrationId says.")
+    return owner
+
+
+async def _store(events: list[Event], owner: KeyOwner) -> list[Outcome]:
+    received = [
+        Received(
+            event=event,
+            service_id=owner.service_id,
+            integration_id=owner.integration_id,
+            sender=owner.name,
+        )
+        for event in events
+    ]
+    outcomes = await asyncio.wrap_future(shared_committer().submit(received))
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+    return outcomes
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

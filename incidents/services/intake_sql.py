@@ -1,0 +1,272 @@
+"""The statements of the intake: set-based, one round trip each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from django.db import connection
+
+from incidents.intake.decoding import storable
+
+if TYPE_CHECKING:
+    from incidents.services.intake import Received
+
+Key = tuple[int, str]  # service id, dedup key
+# How long a resolve that came before its trigger is remembered.
+EARLY_RESOLVE = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class Track:
+    """One incident while a batch is worked through."""
+
+    id: int
+    service_id: int
+    dedup_key: str
+    status: str
+    title: str
+    urgency: str
+    description: str = ""
+    acknowledged_at: datetime | None = None
+    resolved_at: datetime | None = None
+    last_alert_at: datetime | None = None
+    alert_count: int = 0  # before this batch
+    new_alerts: int = 0  # in this batch
+    is_new: bool = False
+    is_touched: bool = False
+    is_settled: bool = False  # acknowledged or resolved in this batch
+
+
+@dataclass(slots=True)
+class AlertRow:
+    """An alert to be written; the incident's id is known only after its insert."""
+
+    received: Received
+    track: Track | None
+
+
+@dataclass(slots=True)
+class EntryRow:
+    """A timeline entry to be written."""
+
+    track: Track
+    kind: str
+    message: str
+    sender: str
+
+
+def enabled_integrations(ids: Iterable[int | None]) -> set[int]:
+    """Those of the ids whose integration exists and is enabled."""
+    wanted = [i for i in ids if i is not None]
+    if not wanted:
+        return set()
+    return {
+        row[0]
+        for row in _rows(
+            "SELECT id FROM incidents_integration WHERE id = ANY(%s) AND enabled", [wanted]
+        )
+    }
+
+
+def existing_services(ids: Iterable[int]) -> set[int]:
+    """Those of the ids whose service exists, locked against deletion until commit."""
+    return {
+        row[0]
+        for row in _rows(
+            "SELECT id FROM incidents_service WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE",
+            [list(ids)],
+        )
+    }
+
+
+def lock_open_incidents(keys: set[Key]) -> dict[Key, Track]:
+    """The open incident of each key that has one, locked in order of ids."""
+    rows = _rows(
+        """
+        SELECT i.id, i.service_id, i.dedup_key, i.status, i.title, i.urgency,
+               i.acknowledged_at, i.last_alert_at, i.alert_count
+        FROM unnest(%s::bigint[], %s::text[]) AS k (service_id, dedup_key)
+        JOIN incidents_incident i
+          ON i.service_id = k.service_id AND i.dedup_key = k.dedup_key
+         AND i.dedup_key IS NOT NULL AND i.status <> 'resolved'
+        ORDER BY i.id
+        FOR UPDATE OF i
+        """,
+        _columns(keys, 2),
+    )
+    return {
+        (row[1], row[2]): Track(
+            id=row[0],
+            service_id=row[1],
+            dedup_key=row[2],
+            status=row[3],
+            title=row[4],
+            urgency=row[5],
+            acknowledged_at=row[6],
+            last_alert_at=row[7],
+            alert_count=row[8],
+        )
+        for row in rows
+    }
+
+
+def early_resolves(keys: set[Key], now: datetime) -> dict[Key, datetime]:
+    """When each key was resolved by a message that found nothing open, lately."""
+    if not keys:
+        return {}
+    rows = _rows(
+        """
+        SELECT a.service_id, a.dedup_key, max(a.occurred_at)
+        FROM unnest(%s::bigint[], %s::text[]) AS k (service_id, dedup_key)
+        JOIN incidents_alert a
+          ON a.service_id = k.service_id AND a.dedup_key = k.dedup_key
+         AND a.incident_id IS NULL AND a.received_at > %s
+        WHERE a.action = 'resolve' AND a.occurred_at IS NOT NULL
+        GROUP BY a.service_id, a.dedup_key
+        """,
+        [*_columns(keys, 2), now - EARLY_RESOLVE],
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
+    """Write the new incidents and set their ids; False when a key was taken meanwhile."""
+    if not tracks:
+        return True
+    ids = _rows(
+        "SELECT nextval('incidents_incident_id_seq') FROM generate_series(1, %s)", [len(tracks)]
+    )
+    for track, (number,) in zip(tracks, ids, strict=True):
+        track.id = number
+    ordered = sorted(tracks, key=lambda t: (t.service_id, t.dedup_key))
+    values = [
+        (
+            t.id, t.service_id, t.title, t.description, t.status, t.urgency, t.dedup_key,
+            now if t.status == "triggered" else None, t.new_alerts, t.last_alert_at,
+            t.acknowledged_at, t.resolved_at,
+        )
+        for t in ordered
+    ]  # fmt: skip
+    inserted = _rows(
+        """
+        INSERT INTO incidents_incident
+          (id, service_id, title, description, status, urgency, dedup_key, escalate_at,
+           alert_count, last_alert_at, acknowledged_at, resolved_at, visibility, version,
+           created_at, updated_at)
+        SELECT v.*, 'public', 1, %s, %s
+        FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
+                    %s::text[], %s::timestamptz[], %s::int[], %s::timestamptz[],
+                    %s::timestamptz[], %s::timestamptz[]) AS v
+        ON CONFLICT DO NOTHING
+        RETURNING id
+        """,
+        [now, now, *_columns(values, 12)],
+    )
+    return len(inserted) == len(tracks)
+
+
+def update_incidents(tracks: Sequence[Track], now: datetime) -> None:
+    """Write back the incidents that were open before; they are locked."""
+    if not tracks:
+        return
+    values = [
+        (t.id, t.status, t.new_alerts, t.last_alert_at, t.acknowledged_at, t.resolved_at)
+        for t in tracks
+    ]
+    _run(
+        """
+        UPDATE incidents_incident i
+        SET status = v.status,
+            alert_count = i.alert_count + v.new_alerts,
+            last_alert_at = v.last_alert_at,
+            acknowledged_at = v.acknowledged_at,
+            resolved_at = v.resolved_at,
+            escalate_at = CASE WHEN v.status = 'triggered' THEN i.escalate_at END,
+            snoozed_until = CASE WHEN v.status = 'snoozed' THEN i.snoozed_until END,
+            version = i.version + 1,
+            updated_at = %s
+        FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::timestamptz[], %s::timestamptz[],
+                    %s::timestamptz[])
+          AS v (id, status, new_alerts, last_alert_at, acknowledged_at, resolved_at)
+        WHERE i.id = v.id
+        """,
+        [now, *_columns(values, 6)],
+    )
+
+
+def insert_alerts(alerts: Sequence[AlertRow], now: datetime) -> None:
+    """Write every event of the batch as it was understood."""
+    if not alerts:
+        return
+    values = []
+    for alert in alerts:
+        received, event = alert.received, alert.received.event
+        values.append(
+            (
+                received.service_id, received.integration_id,
+                alert.track.id if alert.track else None, event.action, event.dedup_key,
+                event.summary, event.source, event.severity, as_json(event.details),
+                as_json(event.links), event.occurred_at,
+            )
+        )  # fmt: skip
+    _run(
+        """
+        INSERT INTO incidents_alert
+          (service_id, integration_id, incident_id, action, dedup_key, summary, source, severity,
+           details, links, occurred_at, received_at)
+        SELECT v.service_id, v.integration_id, v.incident_id, v.action, v.dedup_key, v.summary,
+               v.source, v.severity, v.details::jsonb, v.links::jsonb, v.occurred_at, %s
+        FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
+                    %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+          AS v (service_id, integration_id, incident_id, action, dedup_key, summary, source,
+                severity, details, links, occurred_at)
+        """,
+        [now, *_columns(values, 11)],
+    )
+
+
+def insert_entries(entries: Sequence[EntryRow], now: datetime) -> None:
+    """Write the timeline of the batch."""
+    if not entries:
+        return
+    values = [(e.track.id, e.kind, e.message, e.sender) for e in entries]
+    _run(
+        """
+        INSERT INTO incidents_timelineentry (incident_id, kind, message, actor_label, at, data)
+        SELECT v.incident_id, v.kind, v.message, v.sender, %s, '{}'
+        FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
+          AS v (incident_id, kind, message, sender)
+        """,
+        [now, *_columns(values, 4)],
+    )
+
+
+def as_json(value: Any) -> str:
+    """JSON that jsonb accepts; the careful copy is made only where it is needed."""
+    if not value:
+        return "[]" if isinstance(value, list) else "{}"
+    text = msgspec.json.encode(value)
+    if b"\\u0000" in text or text.count(b"[") + text.count(b"{") > 100:
+        text = msgspec.json.encode(storable(value))
+    return text.decode()
+
+
+def _columns(rows: Iterable[Sequence[object]], width: int) -> list[list[object]]:
+    """Rows as one list per column, as `unnest` wants them."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return columns or [[] for _ in range(width)]
+
+
+def _rows(statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
+
+
+def _run(statement: str, parameters: Sequence[object]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
