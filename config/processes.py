@@ -13,18 +13,20 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def die_with_parent(signum: signal.Signals) -> Callable[[], None]:
+def die_with_parent(signum: signal.Signals, parent: int | None = None) -> Callable[[], None]:
     """A `preexec_fn` that makes the kernel send `signum` to the child when its parent dies.
+
+    `parent` None means the calling process.
 
     The request is cleared by a change of user, so it must be made after it; `subprocess` calls
     `preexec_fn` last. The kernel watches the thread that started the child: start children from
     the main thread.
     """
-    parent = os.getpid()
+    expected = parent or os.getpid()
 
     def ask_kernel() -> None:
         _libc.prctl(PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
-        if os.getppid() != parent:  # the parent died before the kernel was asked
+        if os.getppid() != expected:  # the parent died before the kernel was asked
             os._exit(1)
 
     return ask_kernel

@@ -1,0 +1,192 @@
+"""All processes of one installation: started in order, kept running, stopped in order.
+
+PostgreSQL and Redis, then the one-time preparation, then web, workers and beat. On the way out the
+other way round, so that nobody loses the database while still at work.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+from config.celery import QUEUES
+from config.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer, StartError
+from config.supervisor.children import Child, Log, Program
+from config.supervisor.preflight import Options
+
+# How many tasks a worker runs at once; threads, because the work is waiting for others.
+CONCURRENCY = {"escalations": 2, "email": 4, "webhook": 4, "default": 4}
+OTHER_CONCURRENCY = 2
+SERVER_TIMEOUT_SECONDS = 60.0
+WEB_TIMEOUT_SECONDS = 60.0
+SERVER_STOP_SIGNALS = {
+    "postgres": ((signal.SIGINT, 3.0), (signal.SIGQUIT, 1.0)),
+    "redis": ((signal.SIGTERM, 2.0),),
+}
+
+
+def web(options: Options) -> Program:
+    """Daphne: pages, REST, the door and the streams."""
+    return Program(
+        "web",
+        [
+            sys.executable, "-m", "daphne", "-b", options.bind, "-p", str(options.port),
+            "--verbosity", "0", "--no-server-name", "config.asgi:application",
+        ],
+        stop_signals=((signal.SIGTERM, 5.0),),
+    )  # fmt: skip
+
+
+def worker(queue: str, options: Options) -> Program:
+    """The Celery worker of one queue."""
+    concurrency = CONCURRENCY.get(queue, OTHER_CONCURRENCY)
+    return Program(
+        queue,
+        [
+            sys.executable, "-m", "celery", "-A", "config", "worker", "-Q", queue,
+            "-n", f"{queue}@%h", "--pool=threads", f"--concurrency={concurrency}",
+            f"--loglevel={options.log_level}",
+            "--without-gossip", "--without-mingle", "--without-heartbeat",
+        ],
+        env={"DATABASE_POOL_SIZE": str(concurrency + 2)},
+    )  # fmt: skip
+
+
+def beat(options: Options) -> Program:
+    """Celery Beat, which sends the sweeps."""
+    return Program(
+        "beat",
+        [
+            sys.executable, "-m", "celery", "-A", "config", "beat",
+            "--schedule", str(options.home / "beat-schedule"), f"--loglevel={options.log_level}",
+        ],
+        stop_signals=((signal.SIGTERM, 3.0),),
+    )  # fmt: skip
+
+
+class Stack:
+    """Runs the processes until a signal says stop."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._servers: list[EmbeddedServer] = []
+        if options.redis_url is None:
+            self._servers.append(EmbeddedRedis(options.home))
+        if options.database is None:
+            self._servers.append(EmbeddedPostgres(options.home))
+        self._server_children: list[Child] = []
+        self._app_children: list[Child] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        names = [server.name for server in self._servers]
+        self._log = Log(["opsknight", *names, "prepare", "web", "beat", *QUEUES])
+
+    async def run(self) -> int:
+        """Start everything, wait for SIGINT, SIGTERM or SIGHUP, stop everything.
+
+        Raises StartError when something essential does not start; nothing is left running then.
+        """
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(signum, stop.set)
+        loop.add_signal_handler(signal.SIGCHLD, self._notice_ends)
+        starting = asyncio.create_task(self._start())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+            await stopping
+            self._log.say("opsknight", "stopping")
+        finally:
+            starting.cancel()
+            stopping.cancel()
+            await asyncio.gather(starting, stopping, return_exceptions=True)
+            await self._stop()
+        self._log.say("opsknight", "stopped")
+        return 0
+
+    async def _start(self) -> None:
+        for server in self._servers:
+            await self._start_server(server)
+        for server, child in zip(self._servers, self._server_children, strict=True):
+            await self._until(_answers(server), child, SERVER_TIMEOUT_SECONDS)
+        invitation = await self._prepare()
+        web_child = await self._keep(web(self.options), self._app_children)
+        for program in (beat(self.options), *(worker(queue, self.options) for queue in QUEUES)):
+            await self._keep(program, self._app_children)
+        await self._until(self._is_healthy, web_child, WEB_TIMEOUT_SECONDS)
+        for line in (*invitation, f"OpsKnight is ready at {self.options.address}"):
+            self._log.say("opsknight", line)
+
+    async def _start_server(self, server: EmbeddedServer) -> None:
+        server.prepare()
+        program = Program(
+            server.name,
+            server.command(),
+            stop_signals=SERVER_STOP_SIGNALS[server.name],
+            popen_options=server.popen_options(),
+        )
+        await self._keep(program, self._server_children)
+
+    async def _keep(self, program: Program, group: list[Child]) -> Child:
+        child = Child(program, self._log)
+        group.append(child)  # before it starts, so that a stop in this moment finds it
+        await child.start()
+        self._keepers.append(asyncio.create_task(child.keep_running()))
+        return child
+
+    async def _prepare(self) -> list[str]:
+        """Run `config.prepare`; what it says about an address is worth saying again at the end."""
+        child = Child(Program("prepare", [sys.executable, "-m", "config.prepare"]), self._log)
+        self._app_children.append(child)
+        await child.start()
+        if await child.finish() != 0:
+            raise StartError("the preparation failed; the lines above say why.")
+        return [line for line in child.last_lines if "http" in line]
+
+    async def _until(
+        self, is_ready: Callable[[], Awaitable[bool]], child: Child, seconds: float
+    ) -> None:
+        name = child.program.name
+        deadline = time.monotonic() + seconds
+        while not await is_ready():
+            if child.exits:
+                raise StartError(f"{name} ended at once; the lines above say why.")
+            if time.monotonic() > deadline:
+                raise StartError(f"{name} does not answer after {seconds:.0f} s.")
+            await asyncio.sleep(0.05)
+
+    async def _is_healthy(self) -> bool:
+        """Whether `/api/health` answers 200 on our port."""
+        host = self.options.local_host
+        request = f"GET /api/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        try:
+            async with asyncio.timeout(5):
+                reader, writer = await asyncio.open_connection(host, self.options.port)
+                writer.write(request.encode())
+                status_line = await reader.readline()
+                writer.close()
+        except (OSError, TimeoutError):
+            return False
+        return status_line.split()[1:2] == [b"200"]
+
+    def _notice_ends(self) -> None:
+        for child in (*self._server_children, *self._app_children):
+            child.notice()
+
+    async def _stop(self) -> None:
+        for group in (self._app_children, self._server_children):
+            await asyncio.gather(*(child.stop() for child in group))
+        for keeper in self._keepers:
+            keeper.cancel()
+        for server in self._servers:
+            server.stop()
+
+
+def _answers(server: EmbeddedServer) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return server.is_ready()  # a local socket: it answers or refuses at once
+
+    return check
