@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("escalations.web.urls")),
 ]
 
+handler400 = "opsknight.web.errors.bad_request"
 handler403 = "opsknight.web.errors.forbidden"
 handler404 = "opsknight.web.errors.not_found"
 handler500 = "opsknight.web.errors.server_error"

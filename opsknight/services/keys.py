@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from opsknight.errors import InvalidInput, NotFound
 from opsknight.models import ApiKey, User
-from opsknight.services.audit import record_change
+from opsknight.services.audit import Changes, record_change
 
-TOKEN_PREFIX = "ok_"
+TOKEN_PREFIX = "ok_"  # noqa: S105 - how keys begin, not a key
 VISIBLE_CHARACTERS = 11  # of the stored prefix, enough to tell keys apart and no help in guessing
 # `last_used_at` is written at most this often, so that reading does not become writing.
 USE_RESOLUTION = timedelta(minutes=1)
@@ -41,7 +41,7 @@ def create_api_key(
         token_hash=_hash(token),
         scopes=sorted(set(scopes)),
     )
-    changes = {"name": [None, key.name], "scopes": [None, key.scopes]}
+    changes: Changes = {"name": [None, key.name], "scopes": [None, key.scopes]}
     record_change(actor=actor or user, action="api_key.created", entity=key, changes=changes, ip=ip)
     return key, token
 

@@ -1,6 +1,7 @@
 """`manage.py create_api_key`: a key for a script, printed once."""
 
 from argparse import ArgumentParser
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -34,5 +35,5 @@ class Command(BaseCommand):
         try:
             _, token = create_api_key(user=user, name=options["name"], scopes=scopes)
         except InvalidInput as error:
-            raise CommandError("; ".join(sum(error.fields.values(), []))) from error
+            raise CommandError(" ".join(chain(*error.fields.values()))) from error
         self.stdout.write(token)
