@@ -7,6 +7,7 @@ collects by itself, so a quiet door answers at once and a busy one grows its bat
 import logging
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 MAX_EVENTS = 500  # in one transaction
 MAX_WAITING = 20_000  # submissions; beyond, senders are told to come back
+ANNOUNCE_EVERY_SECONDS = 0.02
 IDLE_SECONDS = 0.5  # then the connection goes back to the pool
 
 
@@ -124,7 +126,10 @@ class GroupCommitter:
 
 
 class Announcer:
-    """Tells Redis what a batch changed, beside the commits: a slow Redis delays no answer."""
+    """Tells Redis what a batch changed, beside the commits: a slow Redis delays no answer.
+
+    The first change of a quiet door is told at once; under load many batches share one message.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -157,6 +162,7 @@ class Announcer:
                     publish_now("incident", sorted(changed))
             except Exception:  # the thread must live; sweeps and polling cover what was lost
                 logger.exception("Announcing a batch failed.")
+            time.sleep(ANNOUNCE_EVERY_SECONDS)
 
 
 @cache

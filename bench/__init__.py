@@ -1,0 +1,1 @@
+"""Measures what the product promises; prints one line per figure, `name: value unit`."""

@@ -1,0 +1,88 @@
+"""Stacks to measure: real processes in a temporary folder, stopped at the end."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.embedded import EmbeddedPostgres, EmbeddedRedis
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where the processes listen and what environment they run in."""
+
+    port: int
+    env: dict[str, str]
+
+    def manage(self, *arguments: str, stdin: str = "") -> str:
+        """Run a management command; its output."""
+        command = [sys.executable, "manage.py", *arguments]
+        result = subprocess.run(
+            command, cwd=ROOT, env=self.env, input=stdin, text=True, capture_output=True, check=True
+        )
+        return result.stdout.strip()
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def door_stack() -> Iterator[Stack]:
+    """A durable PostgreSQL, Redis and one Daphne: what the door needs, and nothing that pages."""
+    home = Path(tempfile.mkdtemp(prefix="opsknight-bench-"))
+    home.chmod(0o711)
+    postgres, redis = EmbeddedPostgres(home), EmbeddedRedis(home)
+    try:
+        postgres.start()
+        redis.start()
+        port = free_port()
+        stores = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
+        env = os.environ | stores | {"OPSKNIGHT_HOME": str(home), "OPSKNIGHT_PORT": str(port)}
+        stack = Stack(port, env)
+        stack.manage("migrate", "-v0")
+        stack.manage("collectstatic", "--noinput", "-v0")
+        daphne = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port)]
+        arguments = [*daphne, "--access-log", os.devnull, "config.asgi:application"]
+        web = subprocess.Popen(arguments, cwd=ROOT, env=env)
+        try:
+            await_answer(f"http://127.0.0.1:{port}/api/health")
+            yield stack
+        finally:
+            web.terminate()
+            web.wait(10)
+    finally:
+        redis.stop()
+        postgres.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def await_answer(url: str, seconds: float = 60) -> None:
+    """Wait until the address answers anything at all."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2)  # noqa: S310 — our own address
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
