@@ -15,10 +15,12 @@ class EscalationPolicy(models.Model):
     name = models.CharField(max_length=200, unique=True)
     description = models.TextField(blank=True)
     repeat_times = models.PositiveIntegerField(
-        default=2, help_text="How often all steps are repeated when nobody acknowledged."
+        default=2,
+        help_text="How often all steps are repeated when nobody acknowledged. 0: never.",
     )
     repeat_after_minutes = models.PositiveIntegerField(
-        default=5, help_text="Wait after the last step before the first step runs again."
+        default=5,
+        help_text="Minutes to wait after the last step before the first step runs again.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -43,9 +45,13 @@ class PolicyStep(models.Model):
     """Wait, then page every target at once. Gaps between positions do no harm."""
 
     policy = models.ForeignKey(EscalationPolicy, on_delete=models.CASCADE, related_name="steps")
-    position = models.PositiveIntegerField(default=1)
+    position = models.PositiveIntegerField(
+        default=1, help_text="Steps run in this order; gaps do no harm."
+    )
     delay_minutes = models.PositiveIntegerField(
-        default=0, help_text="Wait before this step, counted from the step before it."
+        default=0,
+        help_text="Minutes to wait before this step, counted from the step before it; for the "
+        "first step, from the incident.",
     )
 
     class Meta:
@@ -87,11 +93,13 @@ class StepTarget(models.Model):
                 | Q(user__isnull=True, team__isnull=False, schedule__isnull=True)
                 | Q(user__isnull=True, team__isnull=True, schedule__isnull=False),
                 name="step_target_exactly_one",
+                violation_error_message="Choose exactly one: a user, a team or a schedule.",
             ),
             models.UniqueConstraint(
                 fields=["step", "user", "team", "schedule"],
                 name="step_target_once",
                 nulls_distinct=False,
+                violation_error_message="This step names that target already.",
             ),
         )
 

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from escalations.oncall import MAX_LENGTH
 from opsknight.models import Team
 from opsknight.models.people import validate_time_zone
 
@@ -14,9 +15,19 @@ class Schedule(models.Model):
 
     name = models.CharField(max_length=200, unique=True)
     description = models.TextField(blank=True)
-    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    time_zone = models.CharField(
+        max_length=64,
+        default="UTC",
+        validators=[validate_time_zone],
+        help_text="IANA name, such as Europe/Vienna. Handoffs keep its time of day all year.",
+    )
     team = models.ForeignKey(
-        Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="schedules"
+        Team,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="schedules",
+        help_text="Whose schedule it is; says nothing about who is on call.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -38,15 +49,22 @@ class ScheduleLayer(models.Model):
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="layers")
     name = models.CharField(max_length=200)
-    position = models.PositiveIntegerField(default=1)
-    rotation = models.CharField(max_length=16, choices=Rotation, default=Rotation.WEEKLY)
+    position = models.PositiveIntegerField(
+        default=1, help_text="The lowest number that has somebody on call decides."
+    )
+    rotation = models.CharField(
+        "turns last", max_length=16, choices=Rotation, default=Rotation.WEEKLY
+    )
     rotation_length = models.PositiveIntegerField(
-        default=1, help_text="How many hours, days, weeks or months a turn lasts."
+        "length", default=1, help_text="How many hours, days, weeks or months a turn lasts."
     )
     starts_at = models.DateTimeField(
-        help_text="A handoff; every other handoff is at the same wall-clock time."
+        help_text="One handoff; all others follow from it, at the same time of day in the zone of "
+        "the schedule. Entered and shown here in your own time zone."
     )
-    ends_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(
+        null=True, blank=True, help_text="From then on nobody is on call in this layer."
+    )
 
     class Meta:
         ordering = ("position", "id")
@@ -61,11 +79,14 @@ class ScheduleLayer(models.Model):
                 name="layer_rotation",
             ),
             models.CheckConstraint(
-                condition=Q(rotation_length__gte=1), name="layer_rotation_length"
+                condition=Q(rotation_length__gte=1, rotation_length__lte=MAX_LENGTH),
+                name="layer_rotation_length",
+                violation_error_message=f"A turn lasts 1 to {MAX_LENGTH} of its unit.",
             ),
             models.CheckConstraint(
                 condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),
                 name="layer_ends_after_start",
+                violation_error_message="The end must be later than the start.",
             ),
         )
 
@@ -74,11 +95,17 @@ class ScheduleLayer(models.Model):
 
 
 class LayerMember(models.Model):
-    """A person's place in a rotation; the same person may stand in it more than once."""
+    """A person's place in a rotation; the same person may stand in it more than once.
+
+    A place outlives its person: its turns pass to the next one, and everybody else keeps theirs.
+    """
 
     layer = models.ForeignKey(ScheduleLayer, on_delete=models.CASCADE, related_name="members")
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="layer_memberships"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="layer_memberships",
     )
     position = models.PositiveIntegerField(default=1)
 
@@ -93,4 +120,4 @@ class LayerMember(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.position}. {self.user}"
+        return f"{self.position}. {self.user or 'deleted person'}"

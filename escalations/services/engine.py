@@ -1,0 +1,140 @@
+"""The engine: finds incidents whose timer is due and takes their next step.
+
+`Incident.escalate_at` is the only timer. The engine claims due rows with SKIP LOCKED, so any number
+of engines may run; whoever acknowledges waits for a claim of milliseconds and then stops the timer.
+
+A pass takes one step per incident and sets the timer anew, in the run (`next_at`) as well. Whoever
+else sets the timer (open, un-acknowledge, reopen) thereby makes the two differ, which tells the
+engine to start at step 1 again, with a fresh copy of the policy; see `runs.load_runs`.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import OperationalError, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from escalations.models import EnginePass, EscalationRun
+from escalations.services.steps import page_fallback, take_steps
+from incidents.models import Incident, TimelineEntry
+from incidents.services.timeline import build_entry, write_entries
+from realtime.publish import incidents_changed
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY = timedelta(seconds=30)
+LAST_RETRY = timedelta(minutes=15)
+# How exact the noted time of the last pass is.
+PASS_RESOLUTION = timedelta(seconds=2)
+
+
+def run_due_steps(*, now: datetime | None = None, limit: int = 100) -> int:
+    """Take one step of up to `limit` due incidents, the longest due first; return how many.
+
+    `now`: what counts as due; None: the database's clock. All or nothing, except that an incident
+    whose step raises is set aside: it alone is tried again later, with growing pauses.
+    """
+    with transaction.atomic():
+        incidents, at = _claim(now, limit)
+        if not incidents:
+            return 0
+        try:
+            with transaction.atomic():
+                take_steps(incidents=incidents, now=at)
+        except OperationalError:
+            raise  # a deadlock, a lost connection: no incident's fault, the next pass goes on
+        except Exception:
+            logger.exception("A batch of %s incidents failed; taking them alone.", len(incidents))
+            for incident in incidents:
+                _take_alone(incident, at)
+        incidents_changed([incident.pk for incident in incidents])
+    return len(incidents)
+
+
+def _claim(now: datetime | None, limit: int) -> tuple[Sequence[Incident], datetime]:
+    """Lock due incidents that no other engine has in hand; FOR NO KEY UPDATE lets alerts join."""
+    due = (
+        Incident.objects.filter(
+            status=Incident.Status.TRIGGERED, escalate_at__lte=Now() if now is None else now
+        )
+        .select_related("service__team")
+        .only("escalate_at", "assignee_id", "service__name", "service__escalation_policy_id",
+              "service__team__name")
+        .annotate(database_now=Now())
+        .order_by("escalate_at")
+        .select_for_update(skip_locked=True, of=("self",), no_key=True)[:limit]
+    )
+    incidents = list(due)
+    if now is not None or not incidents:
+        return incidents, now or timezone.now()
+    return incidents, incidents[0].database_now
+
+
+def _take_alone(incident: Incident, now: datetime) -> None:
+    try:
+        with transaction.atomic():
+            take_steps(incidents=[incident], now=now)
+    except OperationalError:
+        raise
+    except Exception as error:
+        logger.exception("The escalation of incident %s failed.", incident.pk)
+        _set_aside(incident, error, now)
+
+
+def _set_aside(incident: Incident, error: Exception, now: datetime) -> None:
+    """Try this incident again later; the first time, page its fallback meanwhile."""
+    failures = TimelineEntry.objects.filter(
+        incident=incident, kind=TimelineEntry.Kind.NOBODY_TO_PAGE, data__has_key="failure"
+    ).count()
+    pause = min(FIRST_RETRY * 2 ** min(failures, 10), LAST_RETRY)
+    entries = [
+        build_entry(
+            incident_id=incident.pk,
+            kind=TimelineEntry.Kind.NOBODY_TO_PAGE,
+            message=f"Nobody to page, because the step failed ({type(error).__name__}, see the "
+            f"log of the engine); it is tried again in {pause.total_seconds():.0f} s",
+            now=now,
+            data={"failure": failures + 1},
+        )
+    ]
+    if failures == 0:
+        entries += _page_fallback(incident, now)
+    write_entries(entries)
+    # A run that waited for this timer goes on waiting; one that was to start anew still is.
+    EscalationRun.objects.filter(incident=incident, next_at=incident.escalate_at).update(
+        next_at=now + pause
+    )
+    Incident.objects.filter(pk=incident.pk).update(
+        escalate_at=now + pause, updated_at=now, version=F("version") + 1
+    )
+
+
+def _page_fallback(incident: Incident, now: datetime) -> list[TimelineEntry]:
+    try:
+        with transaction.atomic():
+            return page_fallback(incident=incident, cause=f"failed:{now.timestamp():.0f}", now=now)
+    except OperationalError:
+        raise
+    except Exception:
+        logger.exception("The fallback of incident %s failed as well.", incident.pk)
+        return []
+
+
+# The last pass
+
+
+def record_pass() -> None:
+    """Note that the engine finished a pass just now; a write at most every 2 seconds."""
+    row = EnginePass.objects.filter(pk=EnginePass.ONLY)
+    if row.filter(at__lt=Now() - PASS_RESOLUTION).update(at=Now()) or row.exists():
+        return
+    EnginePass.objects.bulk_create([EnginePass(at=timezone.now())], ignore_conflicts=True)
+
+
+def last_pass_at() -> datetime | None:
+    """When the engine last finished a pass, to 2 seconds; None: never. Kept in the database alone,
+    so a wiped Redis changes nothing."""
+    return EnginePass.objects.values_list("at", flat=True).first()

@@ -1,0 +1,55 @@
+"""The sentences that the engine writes on timelines."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from escalations.services.recipients import Found, Person
+
+LATE_FROM = timedelta(minutes=1)  # less is how a sweep works, not news
+NAMES_SHOWN = 10
+
+
+def heading(*, step: int, round: int, late: timedelta) -> str:
+    """Which step it is: "Step 2", "Round 3, step 1", "Step 2, 3 h late"; both counted from 0."""
+    text = f"Round {round + 1}, step {step + 1}" if round else f"Step {step + 1}"
+    return f"{text}, {length(late)} late" if late >= LATE_FROM else text
+
+
+def length(span: timedelta) -> str:
+    """A length in its largest whole unit: "5 min", "3 h", "2 d"."""
+    minutes = int(span.total_seconds()) // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d"
+
+
+def names_of(found: Iterable[Found], unreachable: set[int]) -> str:
+    """Who was paged and why: "Bob, Carol (Primary on call)"; everybody once, some left out."""
+    seen = set(unreachable)
+    parts = []
+    for one in found:
+        fresh = [person for person in one.people if person.id not in seen]
+        seen.update(person.id for person in fresh)
+        if fresh:
+            parts.append(_listed(fresh) + (f" ({one.note})" if one.note else ""))
+    return ", ".join(parts)
+
+
+def _listed(people: Sequence[Person]) -> str:
+    names = [person.name for person in people[:NAMES_SHOWN]]
+    more = len(people) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+def problems_of(found: Iterable[Found], unreachable: set[int]) -> list[str]:
+    """Why some or all were not paged, as clauses."""
+    clauses = []
+    for one in found:
+        if one.problem:
+            clauses.append(one.problem)
+        clauses += [
+            f"{person.name} has no immediate way to be paged"
+            for person in one.people
+            if person.id in unreachable
+        ]
+    return list(dict.fromkeys(clauses))
