@@ -6,11 +6,11 @@ examples.
 
 The words used here:
 
-slot  a step of the rotation's wall-clock grid, numbered from its anchor (slot 0), also backwards.
-      A clock change may leave a slot no time at all.
-turn  a slot that lasts, and the member whose it is. Turns take the members in order, so a member
-      whose slot had no time is not passed over: the next slot is theirs.
-shift what people see: one or more turns of one person in a row.
+slot   a step of the rotation's wall-clock grid, numbered from its anchor (slot 0), also backwards.
+       A clock change may leave a slot no time at all.
+turn   a slot that lasts, and the member whose it is. Turns take the members in order, so a member
+       whose slot had no time is not passed over: the next slot is theirs.
+shift  what people see: one turn, or several of one person in a row.
 
 A layer with members has somebody on call at every instant before its end, also before its start.
 So a layer only ever stops, and the layer that covers an instant covers until it ends.
@@ -20,17 +20,25 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Literal, assert_never
-from zoneinfo import ZoneInfo
+
+from escalations.wall_clock import (
+    Gap,
+    first_instant,
+    gaps_in_year,
+    to_utc,
+    wall_time,
+    whole_minute,
+)
 
 RotationKind = Literal["hourly", "daily", "weekly", "monthly"]
 
 # Longest rotation, in its own unit: keeps every handoff inside the dates Python can represent.
-MAX_LENGTH = 1000
-# Instants outside these years are refused rather than answered with invented time-zone rules.
-FIRST_YEAR, LAST_YEAR = 1900, 2199
+MAX_LENGTH = 10_000
+
+# Offsets of zones lie within a day of UTC, so no change of clocks skips this much.
+_LONGER_THAN_ANY_GAP = timedelta(days=2)
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Rotation:
     def __post_init__(self) -> None:
         if not 1 <= self.length <= MAX_LENGTH:
             raise ValueError(f"a rotation's length is 1 to {MAX_LENGTH}, not {self.length}")
-        _utc(self.starts_at)
+        to_utc(self.starts_at)
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,10 @@ class Layer:
     rotation: Rotation
     members: tuple[int, ...]
     ends_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.ends_at is not None and self.ends_at.utcoffset() is None:
+            raise ValueError("the end of a layer needs a time zone")
 
 
 @dataclass(frozen=True)
@@ -87,9 +99,9 @@ class Shift:
 
 def on_call_at(spec: ScheduleSpec, at: datetime) -> int | None:
     """Return the id of the user on call at `at`, or None when nobody is."""
-    instant = _utc(at)
+    instant = to_utc(at)
     layer = _covering_layer(spec, instant)
-    return _current_turn(layer, spec.zone, instant).user_id if layer else None
+    return next(_turns_from(layer, spec.zone, instant)).user_id if layer else None
 
 
 def shift_at(layer: Layer, zone: str, at: datetime) -> Shift | None:
@@ -98,8 +110,8 @@ def shift_at(layer: Layer, zone: str, at: datetime) -> Shift | None:
     It runs from handoff to handoff of the rotation (unmerged, also when the same member follows)
     and stops at the end of the layer.
     """
-    instant = _utc(at)
-    return _current_turn(layer, zone, instant) if _covers(layer, instant) else None
+    instant = to_utc(at)
+    return next(_turns_from(layer, zone, instant)) if _covers(layer, instant) else None
 
 
 def shifts_between(spec: ScheduleSpec, start: datetime, end: datetime) -> list[Shift]:
@@ -108,14 +120,15 @@ def shifts_between(spec: ScheduleSpec, start: datetime, end: datetime) -> list[S
     Turns that follow each other with the same person in the same layer are one shift: a rotation
     of [ann, ann, bob] shows one shift of double length. Costs one step per turn in the window.
     """
-    moment, until = _utc(start), _utc(end)
+    moment, until = to_utc(start), to_utc(end)
     shifts: list[Shift] = []
     while moment < until and (layer := _covering_layer(spec, moment)):
         for turn in _turns_from(layer, spec.zone, moment):
             if turn.starts_at >= until:
                 return shifts
-            _append_merged(shifts, replace(turn, ends_at=min(turn.ends_at, until)), moment)
-        # Only a layer with an end runs out of turns, so this goes on with the layer below it.
+            starts_at, ends_at = max(turn.starts_at, moment), min(turn.ends_at, until)
+            _append_merged(shifts, replace(turn, starts_at=starts_at, ends_at=ends_at))
+        # Only a layer with an end runs out of turns; go on with the layer below it.
         moment = _end_of(layer) or until
     return shifts
 
@@ -123,15 +136,16 @@ def shifts_between(spec: ScheduleSpec, start: datetime, end: datetime) -> list[S
 def next_handoff(spec: ScheduleSpec, at: datetime) -> datetime | None:
     """Return the next instant after `at` at which another person, or nobody, is on call.
 
-    None when that never happens: one person for ever, or nobody already.
+    None when that never happens: one person for ever, or nobody already. For the end of a turn
+    whoever follows, see `shift_at`.
     """
-    moment = _utc(at)
+    moment = to_utc(at)
     current = on_call_at(spec, moment)
     if current is None:
         return None
     while layer := _covering_layer(spec, moment):
-        # One round of the members, and the turn it starts in, meets everybody in the layer.
-        for turn in islice(_turns_from(layer, spec.zone, moment), len(layer.members) + 1):
+        # One round of the members meets everybody in the layer.
+        for turn in islice(_turns_from(layer, spec.zone, moment), len(layer.members)):
             if turn.user_id != current:
                 return max(turn.starts_at, moment)
         ends_at = _end_of(layer)
@@ -141,25 +155,7 @@ def next_handoff(spec: ScheduleSpec, at: datetime) -> datetime | None:
     return moment
 
 
-def first_instant(wall: datetime, zone: str) -> datetime:
-    """Return the instant (UTC) at which a naive wall time, to the minute, is reached in `zone`.
-
-    A wall time that occurs twice means the first one. One that is skipped means the first instant
-    after the gap. Starts and handoffs are resolved this way.
-    """
-    return _resolve(_whole_minute(wall), ZoneInfo(zone), fold=0)
-
-
-def last_instant(wall: datetime, zone: str) -> datetime:
-    """Return the same as `first_instant`, but the second one of a wall time that occurs twice.
-
-    Ends of time windows are resolved this way, so that windows that meet in the repeated hour
-    overlap and never leave a hole.
-    """
-    return _resolve(_whole_minute(wall), ZoneInfo(zone), fold=1)
-
-
-# Layers
+# Layers and turns
 
 
 def _covers(layer: Layer, instant: datetime) -> bool:
@@ -172,16 +168,12 @@ def _covering_layer(spec: ScheduleSpec, instant: datetime) -> Layer | None:
 
 
 def _end_of(layer: Layer) -> datetime | None:
-    return _whole_minute(layer.ends_at.astimezone(UTC)) if layer.ends_at else None
-
-
-def _current_turn(layer: Layer, zone: str, instant: datetime) -> Shift:
-    return next(_turns_from(layer, zone, instant))
+    return whole_minute(layer.ends_at.astimezone(UTC)) if layer.ends_at else None
 
 
 def _turns_from(layer: Layer, zone: str, instant: datetime) -> Iterator[Shift]:
     """Yield the turns of a covering layer until it ends, from the turn that contains `instant`."""
-    grid = _Grid.of(layer.rotation, ZoneInfo(zone))
+    grid = _grid_of(layer.rotation, zone)
     layer_ends_at = _end_of(layer)
     slot = grid.slot_at(instant)
     turn = grid.turn_number(slot)
@@ -190,70 +182,90 @@ def _turns_from(layer: Layer, zone: str, instant: datetime) -> Iterator[Shift]:
         slot += 1
         ends_at = grid.starts_at(slot)
         if ends_at == starts_at:
-            continue  # a slot without time: the turn passes to the next slot
+            continue  # a slot without time: its turn passes to the next slot
         user_id = layer.members[turn % len(layer.members)]
-        visible_end = min(ends_at, layer_ends_at) if layer_ends_at else ends_at
-        yield Shift(starts_at, visible_end, user_id, layer.name)
+        cut_at = min(ends_at, layer_ends_at) if layer_ends_at else ends_at
+        yield Shift(starts_at, cut_at, user_id, layer.name)
         starts_at = ends_at
         turn += 1
 
 
-def _append_merged(shifts: list[Shift], turn: Shift, not_before: datetime) -> None:
+def _append_merged(shifts: list[Shift], turn: Shift) -> None:
     last = shifts[-1] if shifts else None
     if last and (last.user_id, last.layer_name) == (turn.user_id, turn.layer_name):
         shifts[-1] = replace(last, ends_at=turn.ends_at)
     else:
-        shifts.append(replace(turn, starts_at=max(turn.starts_at, not_before)))
+        shifts.append(turn)
 
 
 # The grid of handoffs
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """The wall-clock grid of a rotation: slot 0 starts at `anchor`, a naive wall time in `zone`."""
+class _StepGrid:
+    """Handoffs every `step` of clock time in `zone`; slot 0 starts at wall time `anchor`."""
 
     anchor: datetime
-    zone: ZoneInfo
-    step: timedelta | None  # None: months
-    months: int
-
-    @classmethod
-    def of(cls, rotation: Rotation, zone: ZoneInfo) -> "_Grid":
-        anchor = _whole_minute(_wall(rotation.starts_at, zone))
-        length = rotation.length
-        match rotation.kind:
-            case "hourly":
-                return cls(anchor, zone, timedelta(hours=length), 0)
-            case "daily":
-                return cls(anchor, zone, timedelta(days=length), 0)
-            case "weekly":
-                return cls(anchor, zone, timedelta(weeks=length), 0)
-            case "monthly":
-                return cls(anchor, zone, None, length)
-            case _:
-                assert_never(rotation.kind)
-
-    def wall(self, slot: int) -> datetime:
-        """Return the wall time at which a slot starts, whether or not that time exists."""
-        if self.step is not None:
-            return self.anchor + slot * self.step
-        return _plus_months(self.anchor, slot * self.months)
+    zone: str
+    step: timedelta
 
     def starts_at(self, slot: int) -> datetime:
-        return _resolve(self.wall(slot), self.zone, fold=0)
+        return first_instant(self._wall(slot), self.zone)
 
     def slot_at(self, instant: datetime) -> int:
         """Return the slot that lasts and contains `instant`.
 
-        The wall clock gives it at once; only in a repeated hour, and in a month that starts later
-        than its first day, does the guess have to move, by the slots that fit into that time.
+        The wall clock names it at once, except in a repeated hour, where the clock shows times
+        whose slots are over.
         """
-        wall = _wall(instant, self.zone)
-        if self.step is not None:
-            slot = (wall - self.anchor) // self.step
-        else:
-            slot = _months_between(self.anchor, wall) // self.months
+        slot = (wall_time(instant, self.zone) - self.anchor) // self.step
+        while self.starts_at(slot + 1) <= instant:
+            slot += 1
+        return slot
+
+    def turn_number(self, slot: int) -> int:
+        """Return how many turns after the anchor (negative: before it) a slot that lasts comes."""
+        if slot == 0 or self.step >= _LONGER_THAN_ANY_GAP:
+            return slot
+        first, last = sorted((0, slot))
+        # One year more on both sides, as the years of gaps are those of UTC.
+        years = range(self._wall(first).year - 1, self._wall(last).year + 2)
+        empty = sum(
+            self._empty_slots(gap, first, last)
+            for year in years
+            for gap in gaps_in_year(self.zone, year)
+            if gap.length >= self.step
+        )
+        return slot - empty if slot > 0 else slot + empty
+
+    def _empty_slots(self, gap: Gap, first: int, last: int) -> int:
+        """Count the slots in [first, last) that a gap leaves no time: both ends lie in it."""
+        first_inside = -((self.anchor - gap.starts_at) // self.step)
+        last_inside = (gap.ends_at - self.anchor) // self.step
+        return max(0, min(last_inside, last) - max(first_inside, first))
+
+    def _wall(self, slot: int) -> datetime:
+        return self.anchor + slot * self.step
+
+
+@dataclass(frozen=True)
+class _MonthGrid:
+    """Handoffs every `months` on the day and time of `anchor`, or a shorter month's last day."""
+
+    anchor: datetime
+    zone: str
+    months: int
+
+    def starts_at(self, slot: int) -> datetime:
+        # Always counted from the anchor: after 28 February the next one is 31 March again.
+        return first_instant(_plus_months(self.anchor, slot * self.months), self.zone)
+
+    def slot_at(self, instant: datetime) -> int:
+        """Return the slot that contains `instant`."""
+        wall = wall_time(instant, self.zone)
+        months = (wall.year - self.anchor.year) * 12 + wall.month - self.anchor.month
+        slot = months // self.months
+        # The handoff of this month may still be to come, or lie behind in a repeated hour.
         while self.starts_at(slot) > instant:
             slot -= 1
         while self.starts_at(slot + 1) <= instant:
@@ -261,118 +273,26 @@ class _Grid:
         return slot
 
     def turn_number(self, slot: int) -> int:
-        """Return the number of turns from the anchor to a slot that lasts: empty slots are none."""
-        if slot == 0 or self.step is None:
-            return slot
-        first, last = sorted((0, slot))
-        years = range(self.wall(first).year - 1, self.wall(last).year + 2)
-        empty = sum(
-            self._empty_slots(gap, first, last)
-            for year in years
-            for gap in _gaps(self.zone.key, year)
-            if gap.length >= self.step
-        )
-        return slot - empty if slot > 0 else slot + empty
-
-    def _empty_slots(self, gap: "_Gap", first: int, last: int) -> int:
-        """Count the slots in [first, last) that both start and end in a gap, at one instant."""
-        assert self.step is not None
-        first_in_gap = -((self.anchor - gap.starts_on_wall) // self.step)
-        last_in_gap = (gap.ends_on_wall - self.anchor) // self.step
-        return max(0, min(last_in_gap, last) - max(first_in_gap, first))
+        """Return the slot: no change of clocks leaves a month without time."""
+        return slot
 
 
-# Wall clock and instants
-
-
-@dataclass(frozen=True)
-class _Gap:
-    """Wall time that a zone skips, [starts, ends), when its clocks go forward."""
-
-    starts_on_wall: datetime
-    ends_on_wall: datetime
-
-    @property
-    def length(self) -> timedelta:
-        return self.ends_on_wall - self.starts_on_wall
-
-
-@lru_cache(maxsize=4096)
-def _gaps(zone_key: str, year: int) -> tuple[_Gap, ...]:
-    """Return the gaps of a zone in a UTC year, found by looking at its offset day by day."""
-    if not FIRST_YEAR <= year <= LAST_YEAR:
-        return ()
-    zone = ZoneInfo(zone_key)
-    new_year = datetime(year, 1, 1, tzinfo=UTC)
-    days = [new_year + timedelta(days=day) for day in range(366)]
-    days.append(datetime(year + 1, 1, 1, tzinfo=UTC))
-    gaps = []
-    for day, next_day in pairwise(days):
-        if _offset(next_day, zone) > _offset(day, zone):
-            change = _clock_change(day, next_day, zone)
-            gaps.append(_Gap(_plain(change + _offset(day, zone)), _wall(change, zone)))
-    return tuple(gaps)
-
-
-def _resolve(wall: datetime, zone: ZoneInfo, *, fold: int) -> datetime:
-    instant = wall.replace(tzinfo=zone, fold=fold).astimezone(UTC)
-    if _wall(instant, zone) == wall:
-        return instant
-    # A skipped wall time: read by the clock after the change it lies before the change, and the
-    # other way round, so the two readings enclose the end of the gap.
-    before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    after = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    return _clock_change(before, after, zone)
-
-
-def _clock_change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first instant, to the second, that has the offset of `after` and not `before`."""
-    offset = _offset(before, zone)
-    old, new = 0, int((after - before).total_seconds())
-    while new - old > 1:
-        middle = (old + new) // 2
-        if _offset(before + timedelta(seconds=middle), zone) == offset:
-            old = middle
-        else:
-            new = middle
-    return before + timedelta(seconds=new)
-
-
-def _utc(at: datetime) -> datetime:
-    """Return an aware instant in UTC.
-
-    Python compares two instants of one zone by their wall clocks, which goes wrong in a repeated
-    hour, so nothing here compares before this conversion.
-    """
-    if at.utcoffset() is None:
-        raise ValueError("an instant needs a time zone")
-    if not FIRST_YEAR <= at.year <= LAST_YEAR:
-        raise ValueError(f"an instant lies in the years {FIRST_YEAR} to {LAST_YEAR}")
-    return at.astimezone(UTC)
-
-
-def _wall(instant: datetime, zone: ZoneInfo) -> datetime:
-    return _plain(instant.astimezone(zone))
-
-
-def _plain(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=None, fold=0)
-
-
-def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
-    return instant.astimezone(zone).utcoffset() or timedelta()
-
-
-def _whole_minute(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0)
-
-
-def _months_between(start: datetime, end: datetime) -> int:
-    return (end.year - start.year) * 12 + end.month - start.month
+def _grid_of(rotation: Rotation, zone: str) -> _StepGrid | _MonthGrid:
+    anchor = whole_minute(wall_time(rotation.starts_at, zone))
+    match rotation.kind:
+        case "hourly":
+            return _StepGrid(anchor, zone, timedelta(hours=rotation.length))
+        case "daily":
+            return _StepGrid(anchor, zone, timedelta(days=rotation.length))
+        case "weekly":
+            return _StepGrid(anchor, zone, timedelta(weeks=rotation.length))
+        case "monthly":
+            return _MonthGrid(anchor, zone, rotation.length)
+        case _:
+            assert_never(rotation.kind)
 
 
 def _plus_months(anchor: datetime, months: int) -> datetime:
-    """Return the same day and time some months on, on the last day of a month too short for it."""
     years, month0 = divmod(anchor.month - 1 + months, 12)
     year, month = anchor.year + years, month0 + 1
     return anchor.replace(year=year, month=month, day=min(anchor.day, monthrange(year, month)[1]))
