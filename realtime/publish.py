@@ -8,6 +8,8 @@ from functools import cache
 import redis
 from django.conf import settings
 from django.db import transaction
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +20,11 @@ BUS = settings.REDIS_PREFIX + "live"
 @cache
 def _client() -> redis.Redis:
     return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2, max_connections=20
+        settings.REDIS_URL,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        # Once more for a connection that a restarted Redis has cut; nobody waits longer for this.
+        retry=Retry(NoBackoff(), 1),
     )
 
 
@@ -37,7 +43,10 @@ def notices_changed(user_ids: Iterable[int]) -> None:
 
 
 def publish(topic: str, ids: list[int]) -> None:
-    """Send on commit, or now without a transaction. Lost when Redis is down: pages poll then."""
+    """Send on commit, or now without a transaction. Lost when Redis is down: pages poll then.
+
+    `topic` is one that an app has registered (`realtime.topics`).
+    """
     transaction.on_commit(lambda: publish_now(topic, ids), robust=True)
 
 
@@ -47,3 +56,14 @@ def publish_now(topic: str, ids: list[int]) -> None:
         _client().publish(BUS, json.dumps({"topic": topic, "ids": ids}))
     except redis.RedisError as error:
         logger.warning("Live change of %s not published (%s).", topic, error)
+
+
+def read_change(raw: bytes) -> tuple[str, list[int]] | None:
+    """What `publish` wrote: topic and ids; None when this is something else."""
+    try:
+        match json.loads(raw):
+            case {"topic": str(topic), "ids": [*ids]} if all(type(id_) is int for id_ in ids):
+                return topic, ids
+    except ValueError:
+        return None
+    return None

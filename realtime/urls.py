@@ -1,6 +1,8 @@
 """The stream."""
 
-from django.urls.resolvers import URLPattern
+from django.urls import path
+
+from realtime import views
 
 app_name = "realtime"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("api/realtime/stream", views.stream, name="stream")]
