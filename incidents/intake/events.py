@@ -1,4 +1,4 @@
-"""The one shape into which every vendor's message is turned, and the texts that are allowed in it."""
+"""The shape into which every vendor's message is turned, and the texts allowed in it."""
 
 import hashlib
 import re

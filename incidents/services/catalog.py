@@ -34,14 +34,10 @@ class IntegrationValues(TypedDict, total=False):
     enabled: bool
 
 
-def create_service(
-    *, values: ServiceValues, actor: User | None, ip: str | None = None
-) -> Service:
+def create_service(*, values: ServiceValues, actor: User | None, ip: str | None = None) -> Service:
     """Create a service; raises InvalidInput, also when the name is taken."""
     service = Service(**values)
-    save_new(
-        entity=service, fields=SERVICE_FIELDS, action="service.created", actor=actor, ip=ip
-    )
+    save_new(entity=service, fields=SERVICE_FIELDS, action="service.created", actor=actor, ip=ip)
     return service
 
 
