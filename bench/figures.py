@@ -19,6 +19,6 @@ class Figure:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` (0–1) of all do not exceed."""
+    """The smallest value that at least `share` (0 to 1) of all do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

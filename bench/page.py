@@ -1,5 +1,7 @@
 """placeholder"""
+
 from collections.abc import Iterator
+
 from bench.figures import Figure
 
 

@@ -1,6 +1,7 @@
 """The ASGI application: machine intake goes to the door, everything else to Django."""
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -8,9 +9,12 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.urls import re_path
 
-django_application = get_asgi_application()  # loads the apps; the door needs them
+# Any: Channels routes ASGI applications with Django's `re_path`, whose types know views only.
+django_application: Any = get_asgi_application()  # loads the apps; the door needs them
 
-from incidents.intake.door import application as door
+from incidents.intake import door as intake_door
+
+door: Any = intake_door.application
 
 application = ProtocolTypeRouter(
     {

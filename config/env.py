@@ -48,10 +48,18 @@ def read_secrets(home: Path) -> Secrets:
     names = list(Secrets.__annotations__)
     given = {name: os.environ.get(name, "") for name in names}
     if all(given.values()):
-        return Secrets(**given)  # type: ignore[typeddict-item]
+        return _as_secrets(given)
     path = home / "secrets.json"
     stored = _load_or_create(path)
-    return Secrets(**{name: given[name] or stored[name] for name in names})  # type: ignore[typeddict-item]
+    return _as_secrets({name: given[name] or stored[name] for name in names})
+
+
+def _as_secrets(values: dict[str, str]) -> Secrets:
+    return Secrets(
+        SECRET_KEY=values["SECRET_KEY"],
+        ENCRYPTION_KEY=values["ENCRYPTION_KEY"],
+        VAPID_PRIVATE_KEY=values["VAPID_PRIVATE_KEY"],
+    )
 
 
 def _load_or_create(path: Path) -> dict[str, str]:
@@ -120,7 +128,7 @@ def database_from_url(url: str) -> dict[str, Any]:
     if config.get("ENGINE") != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
     query = parse_qs(urlsplit(url).query)
-    options = {key: values[-1] for key, values in query.items()}
+    options: dict[str, Any] = {key: values[-1] for key, values in query.items()}
     try:
         limit = int(options.pop("connection_limit", 0)) or env.int("DATABASE_POOL_SIZE", default=40)
         timeout = float(options.pop("pool_timeout", 30))

@@ -1,4 +1,4 @@
-"""Django settings. Every environment variable is read here and listed in docs/reference/settings.md."""
+"""Django settings. Environment variables are read here; docs/reference/settings.md lists them."""
 
 import hashlib
 from pathlib import Path
@@ -119,9 +119,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "opsknight.passwords.MixedCharactersValidator"},
 ]
-ALLOWED_HOSTS = env.list(
-    "OPSKNIGHT_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", BIND]
-) + [urlsplit(PUBLIC_URL).hostname or "localhost"]
+ALLOWED_HOSTS = [
+    *env.list("OPSKNIGHT_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", BIND]),
+    urlsplit(PUBLIC_URL).hostname or "localhost",
+]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "opsknight.web.errors.csrf_failure"
@@ -207,7 +208,17 @@ STORAGES = {
 }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # Others' source maps are large and nobody downloads them: collecting takes half the time.
-WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["map", "png", "jpg", "gif", "webp", "gz", "br", "woff", "woff2"]
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = [
+    "map",
+    "png",
+    "jpg",
+    "gif",
+    "webp",
+    "gz",
+    "br",
+    "woff",
+    "woff2",
+]
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
 

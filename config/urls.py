@@ -1,4 +1,4 @@
-"""The URL map. The door's paths (`/api/events`, `/v2/enqueue`, …) are routed in `config/asgi.py`."""
+"""The URL map; the door (`/api/events`, `/v2/enqueue`, …) is routed in `config/asgi.py`."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -75,8 +75,8 @@ def get_service_for(user: User, pk: int) -> Service:
 
 def may_change_service(user: User, service: Service) -> bool:
     """Responders, and members of the team that owns it."""
-    if user.is_responder:
-        return True
+    if user.is_responder or service.team_id is None:
+        return user.is_responder
     return TeamMember.objects.filter(team_id=service.team_id, user=user).exists()
 
 

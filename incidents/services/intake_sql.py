@@ -261,12 +261,13 @@ def _columns(rows: Iterable[Sequence[object]], width: int) -> list[list[object]]
     return columns or [[] for _ in range(width)]
 
 
-def _rows(statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
-def _run(statement: str, parameters: Sequence[object]) -> None:
+def _run(statement: str, parameters: Sequence[Any]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)

@@ -142,7 +142,9 @@ class Team(models.Model):
     lead = models.ForeignKey(
         User, on_delete=models.SET_NULL, null=True, blank=True, related_name="led_teams"
     )
-    members = models.ManyToManyField(User, through="TeamMember", related_name="teams")
+    members: "models.ManyToManyField[User, TeamMember]" = models.ManyToManyField(
+        User, through="TeamMember", related_name="teams"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
