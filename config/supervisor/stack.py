@@ -156,7 +156,7 @@ class Stack:
                 raise StartError(f"{name} ended at once; the lines above say why.")
             if time.monotonic() > deadline:
                 raise StartError(f"{name} does not answer after {seconds:.0f} s.")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
     async def _is_healthy(self) -> bool:
         """Whether `/api/health` answers 200 on our port."""
