@@ -45,7 +45,7 @@ def update_service(
     *, service: Service, values: ServiceValues, actor: User | None, ip: str | None = None
 ) -> Service:
     """Change a service; raises InvalidInput. Escalations that run keep their plan."""
-    save_changes(entity=service, values=values, action="service.changed", actor=actor, ip=ip)
+    save_changes(entity=service, values=values, action="service.updated", actor=actor, ip=ip)
     return service
 
 
@@ -90,7 +90,7 @@ def update_integration(
 ) -> Integration:
     """Rename, enable or disable; a disabled one takes no events from the next commit on."""
     save_changes(
-        entity=integration, values=values, action="integration.changed", actor=actor, ip=ip
+        entity=integration, values=values, action="integration.updated", actor=actor, ip=ip
     )
     return integration
 

@@ -1,0 +1,44 @@
+"""Checks people, teams and schedules that a policy or a schedule is going to name."""
+
+from collections.abc import Iterable, Mapping
+
+from escalations.models import Schedule
+from opsknight.models import Team, User
+
+LARGEST_ID = 2**63 - 1  # of PostgreSQL's bigint
+
+
+def why_not_pageable(user_id: int, people: Mapping[int, User]) -> str | None:
+    """The reason why a person cannot be named, None when nothing stands against it.
+
+    `people` as `people_by_id` gives them; whoever is not in it does not exist.
+    """
+    user = people.get(user_id)
+    if user is None:
+        return f"There is no user {user_id}."
+    match user.status:
+        case User.Status.DISABLED:
+            return f"{user} cannot be paged: the account is disabled. Name somebody else."
+        case User.Status.INVITED:
+            return f"{user} cannot be paged yet: the invitation is not accepted."
+        case _:
+            return None
+
+
+def people_by_id(ids: Iterable[int]) -> dict[int, User]:
+    """The users with these ids; one query."""
+    return User.objects.in_bulk(_possible(ids))
+
+
+def teams_by_id(ids: Iterable[int]) -> dict[int, Team]:
+    """The teams with these ids; one query."""
+    return Team.objects.in_bulk(_possible(ids))
+
+
+def schedules_by_id(ids: Iterable[int]) -> dict[int, Schedule]:
+    """The schedules with these ids; one query."""
+    return Schedule.objects.in_bulk(_possible(ids))
+
+
+def _possible(ids: Iterable[int]) -> list[int]:
+    return sorted({i for i in ids if 0 < i <= LARGEST_ID})
