@@ -4,9 +4,11 @@ Usage: `{% load ui %}`, then for example `{% status_pill incident.status %}`. Pa
 examples: docs/reference/design-system.md.
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache, wraps
+from typing import Any, NamedTuple, ParamSpec
+from zlib import crc32
 
 from django import template
 from django.forms import BaseForm, BoundField
@@ -60,6 +62,24 @@ TOASTS = {
 AVATAR_TONES = 6
 
 
+Parameters = ParamSpec("Parameters")
+Component = Callable[Parameters, dict[str, object]]
+
+
+def inline_component(name: str) -> Callable[[Component[Parameters]], Callable[Parameters, str]]:
+    """Register a component that stands within a line: without the newline that ends its file."""
+
+    def register_tag(context: Component[Parameters]) -> Callable[Parameters, str]:
+        @wraps(context)
+        def render(*args: Parameters.args, **kwargs: Parameters.kwargs) -> str:
+            html = render_to_string(name, context(*args, **kwargs)).strip()
+            return mark_safe(html)  # noqa: S308 - a template rendered it, strip() forgets that
+
+        return register.simple_tag(render)
+
+    return register_tag
+
+
 @register.simple_tag
 @lru_cache(maxsize=512)
 def icon(name: str, size: int = 16, label: str = "") -> SafeString:
@@ -69,33 +89,33 @@ def icon(name: str, size: int = 16, label: str = "") -> SafeString:
     return mark_safe(lucide(name, size=size, aria_hidden="true", **{"class": "icon"}))  # noqa: S308 - the same
 
 
-@register.inclusion_tag("components/badge.html")
+@inline_component("components/badge.html")
 def badge(text: object, tone: str = "neutral", icon: str = "") -> dict[str, object]:
     """A short word in a tinted pill."""
     return {"text": text, "tone": tone, "icon": icon}
 
 
-@register.inclusion_tag("components/badge.html")
+@inline_component("components/badge.html")
 def status_pill(status: str) -> dict[str, object]:
     """The status of an incident, as icon and word."""
     look = STATUSES[status]
     return {"text": look.label, "tone": look.tone, "icon": look.icon}
 
 
-@register.inclusion_tag("components/badge.html")
+@inline_component("components/badge.html")
 def delivery_pill(state: str) -> dict[str, object]:
     """What became of a notification, as icon and word."""
     look = DELIVERIES[state]
     return {"text": look.label, "tone": look.tone, "icon": look.icon}
 
 
-@register.inclusion_tag("components/urgency_mark.html")
+@inline_component("components/urgency_mark.html")
 def urgency_mark(urgency: str, with_text: bool = False) -> dict[str, object]:
     """The urgency of an incident: an icon with its name, which `with_text` makes visible."""
     return {"look": URGENCIES[urgency], "with_text": with_text}
 
 
-@register.inclusion_tag("components/button.html")
+@inline_component("components/button.html")
 def button(
     text: str,
     href: str = "",
@@ -110,13 +130,16 @@ def button(
     `variant`: primary, danger, quiet (may be joined with small: "quiet small"). `opens`: id of the
     dialog to open. Other parameters become attributes, `hx_post=…` as `hx-post`; False is left out.
     """
+    extra = str(attributes.pop("class", ""))
     if not href:
         attributes.setdefault("type", "button" if opens else "submit")
     return {
         "text": text,
         "href": href,
         "icon": icon,
-        "classes": " ".join(f"button--{name}" for name in variant.split()),
+        "classes": " ".join(
+            ["button", *(f"button--{name}" for name in variant.split()), extra]
+        ).strip(),
         "opens": opens,
         "hide_text": hide_text,
         "attributes": _flat(attributes),
@@ -213,25 +236,25 @@ def toast(text: str, level: str = "info") -> dict[str, object]:
     return {"text": text, "level": level, "look": TOASTS.get(level, TOASTS["info"])}
 
 
-@register.inclusion_tag("components/moment.html")
+@inline_component("components/moment.html")
 def when(moment: datetime | None, focusable: bool = True) -> dict[str, object]:
     """How long ago or in how long: "5 min ago"; the exact time and zone on hover and focus."""
     return _moment(moment, "ago", focusable)
 
 
-@register.inclusion_tag("components/moment.html")
+@inline_component("components/moment.html")
 def age(moment: datetime | None, focusable: bool = False) -> dict[str, object]:
     """How old, for dense rows: "5 min". Not a tab stop unless asked for."""
     return _moment(moment, "age", focusable)
 
 
-@register.inclusion_tag("components/moment.html")
+@inline_component("components/moment.html")
 def instant(moment: datetime | None, focusable: bool = False) -> dict[str, object]:
     """The date and time itself in the viewer's zone."""
     return _moment(moment, "exact", focusable)
 
 
-def _moment(moment: datetime | None, style: str, focusable: bool) -> dict[str, object]:
+def _moment(moment: datetime | None, style: moments.Style, focusable: bool) -> dict[str, object]:
     if moment is None:
         return {"moment": None}
     return {
@@ -243,14 +266,14 @@ def _moment(moment: datetime | None, style: str, focusable: bool) -> dict[str, o
     }
 
 
-@register.inclusion_tag("components/avatar.html")
+@inline_component("components/avatar.html")
 def avatar(name: object, size: str = "") -> dict[str, object]:
     """A person's initials; the tone follows from the name. `size`: small, large."""
     text = str(name)
     return {
         "name": text,
         "initials": initials(text),
-        "tone": sum(text.encode()) % AVATAR_TONES + 1,
+        "tone": crc32(text.encode()) % AVATAR_TONES + 1,
         "size": size,
     }
 
@@ -273,7 +296,7 @@ def pagination(newer: str = "", older: str = "", text: str = "") -> dict[str, ob
     return {"newer": newer, "older": older, "text": text}
 
 
-@register.inclusion_tag("components/copy_button.html")
+@inline_component("components/copy_button.html")
 def copy_button(text: object, label: str = "Copy") -> dict[str, object]:
     """A button that puts `text` on the clipboard."""
     return {"text": text, "label": label}

@@ -3,7 +3,6 @@
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
 
 from django import forms
 from django.conf import settings
@@ -34,7 +33,6 @@ class SampleForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         required=False,
     )
-    field_order: ClassVar[list[str]] = ["name", "delay", "urgency"]
 
 
 def styleguide(request: HttpRequest) -> HttpResponse:

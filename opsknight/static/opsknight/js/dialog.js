@@ -1,5 +1,7 @@
 // <dialog-opener for="id">: what is pressed inside opens that dialog. A link inside stays a link
 // where there is no such dialog or no JavaScript. The dialog itself gives the focus back.
+const FIRST_FIELD = ".dialog__body :is(input:not([type=hidden], [type=checkbox]), textarea, select)";
+
 class DialogOpener extends HTMLElement {
   connectedCallback() {
     const dialog = document.getElementById(this.getAttribute("for"));
@@ -11,6 +13,7 @@ class DialogOpener extends HTMLElement {
       event.preventDefault();
       this.closest("[popover]")?.hidePopover();
       if (!found.open) found.showModal();
+      found.querySelector(FIRST_FIELD)?.focus();
     });
   }
 }

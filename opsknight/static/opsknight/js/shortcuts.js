@@ -3,6 +3,7 @@
 import { tinykeys } from "../vendor/tinykeys-3.1.0/tinykeys.module.js";
 
 const OFF = "opsknight-shortcuts-off";
+const HELP = "?";
 const TYPING = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
 
 function isOn() {
@@ -29,14 +30,15 @@ function bind() {
   unbind();
   const bindings = {};
   for (const { keys, element } of entries()) {
-    bindings[keys] = (event) => {
-      const isHelp = keys === "Shift+?";
-      if (!isHelp && !isOn()) return;
+    const press = (event) => {
+      if (keys !== HELP && !isOn()) return;
       if (event.target.closest?.(TYPING) || document.querySelector("dialog:modal")) return;
       if (!element.isConnected) return;
       event.preventDefault();
       element.click();
     };
+    bindings[keys] = press;
+    if (keys === HELP) bindings[`Shift+${HELP}`] = press; // most keyboards need Shift for it
   }
   unbind = tinykeys(window, bindings);
 }
@@ -75,7 +77,7 @@ class KeyboardShortcuts extends HTMLElement {
 
 function keyCap(key) {
   const cap = document.createElement("kbd");
-  cap.textContent = key.replace("Shift+?", "?");
+  cap.textContent = key;
   return cap;
 }
 
