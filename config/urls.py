@@ -2,10 +2,16 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from config.api import urlpatterns as api_urls
+from opsknight.web.login import admin_sign_in, sign_out
 
 urlpatterns = [
+    # Sign-in, its limits and lockouts are one for the pages and the admin.
+    path("admin/login/", admin_sign_in),
+    path("admin/logout/", sign_out),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="opsknight:password")),
     path("admin/", admin.site.urls),
     path("api/", include(api_urls)),
     path("", include("realtime.urls")),
