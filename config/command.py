@@ -10,7 +10,8 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-from config.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer, StartError
+from config.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
+from config.processes import StartError
 from config.supervisor.preflight import check_home, check_stores, read_options
 
 

@@ -4,12 +4,9 @@ Imports nothing of Django: the supervisor, the tests and the settings all start 
 """
 
 import fcntl
-import functools
 import hashlib
 import importlib.util
-import logging
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -22,12 +19,17 @@ from urllib.parse import quote
 
 import psycopg
 
-from config.processes import die_with_parent, stop_leftovers, stop_process
-
-logger = logging.getLogger(__name__)
+from config.processes import (
+    StartError,
+    as_service_user,
+    die_with_parent,
+    make_traversable,
+    service_user,
+    stop_leftovers,
+    stop_process,
+)
 
 NAME = "opsknight"  # the superuser and the database
-SERVICE_USER = "pgserver"  # who runs the servers when we are root, which PostgreSQL refuses to be
 POSTGRES_MAJOR = "18"
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 REDIS_SOCKET = "redis.sock"
@@ -42,10 +44,6 @@ POSTGRES_SETTINGS = {
     "log_line_prefix": "",  # the supervisor says who speaks
 }
 FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-
-class StartError(RuntimeError):
-    """OpsKnight cannot start; the message is one line that says what to do."""
 
 
 def runtime_dir(home: Path) -> Path:
@@ -92,25 +90,6 @@ def _package_dir(name: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise StartError(f"The package {name} is not installed: run make run, which installs it.")
     return Path(spec.submodule_search_locations[0])
-
-
-@functools.cache
-def service_user() -> pwd.struct_passwd | None:
-    """The system user for the servers, created when missing; None unless we are root."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam(SERVICE_USER)
-    except KeyError:
-        create = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin"]
-    try:
-        subprocess.run([*create, SERVICE_USER], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise StartError(
-            f"PostgreSQL does not run as root and the user {SERVICE_USER} could not be created: "
-            "start OpsKnight as an ordinary user, or set DATABASE_URL and REDIS_URL."
-        ) from error
-    return pwd.getpwnam(SERVICE_USER)
 
 
 def ensure_writable(home: Path) -> None:
@@ -175,8 +154,11 @@ class EmbeddedServer:
             self._stop_orphans()
             self._prepare_runtime_dir()
             self._create_data()
-        except OSError as error:
-            raise StartError(f"Cannot prepare {self.folder}: {error}.") from error
+        except BaseException as error:
+            self.stop()  # gives the lock back
+            if isinstance(error, OSError):
+                raise StartError(f"Cannot prepare {self.folder}: {error}.") from error
+            raise
 
     def popen_options(self) -> dict[str, Any]:
         """Arguments for `subprocess.Popen`: the user, the folder, death with the parent."""
@@ -184,7 +166,7 @@ class EmbeddedServer:
             "cwd": self.folder,
             "start_new_session": True,  # Ctrl-C is for the supervisor, who stops us in order
             "preexec_fn": die_with_parent(self.parent_death_signal),
-            **_as_service_user(),
+            **as_service_user(),
         }
 
     def start(self, timeout: float = 30) -> None:
@@ -242,15 +224,15 @@ class EmbeddedServer:
         self.runtime_dir.chmod(0o700)
         if user:
             os.chown(self.runtime_dir, user.pw_uid, user.pw_gid)
-            _make_traversable(self.runtime_dir)
+            make_traversable(self.runtime_dir)
 
     def _hand_over(self, folder: Path, program: Path) -> None:
         """Give the folder and the way to the program to the servers' user, when that is not us."""
         user = service_user()
         if user is None:
             return
-        _make_traversable(folder)
-        _make_traversable(program)
+        make_traversable(folder)
+        make_traversable(program)
         if folder.stat().st_uid == user.pw_uid:
             return
         for path in [folder, *folder.rglob("*")]:
@@ -373,27 +355,13 @@ class EmbeddedRedis(EmbeddedServer):
         self._hand_over(self.folder, redis_server_binary())
 
 
-def _as_service_user() -> dict[str, Any]:
-    user = service_user()
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-
-
 def _run(command: list[str], folder: Path, stdin: str = "") -> None:
     """Run a PostgreSQL program to its end; in single-user mode only the output tells an error."""
     done = subprocess.run(
         command, input=stdin, text=True, capture_output=True, cwd=folder,
-        preexec_fn=die_with_parent(signal.SIGKILL), **_as_service_user(),
+        preexec_fn=die_with_parent(signal.SIGKILL), **as_service_user(),
     )  # fmt: skip
     problems = [line for line in done.stderr.splitlines() if "ERROR" in line or "FATAL" in line]
     if done.returncode or problems:
         said = (problems or done.stderr.strip().splitlines() or ["no message"])[-1]
         raise StartError(f"PostgreSQL could not create {folder}: {said}")
-
-
-def _make_traversable(path: Path) -> None:
-    """Let the servers' user pass through the folders above `path` (search permission only)."""
-    for folder in path.resolve().parents:
-        mode = folder.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            folder.chmod(mode | stat.S_IXOTH)
-            logger.warning("Gave other users permission to pass through %s.", folder)

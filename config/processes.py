@@ -1,16 +1,73 @@
-"""Child processes that never outlive their parent, not even one killed by `kill -9`."""
+"""Child processes: as whom they run, how they end, and that they never outlive their parent.
 
+Not even a parent killed by `kill -9`.
+"""
+
+import contextlib
 import ctypes
+import functools
+import logging
 import os
+import pwd
 import signal
+import stat
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+logger = logging.getLogger(__name__)
+
 PR_SET_PDEATHSIG = 1
+SERVICE_USER = "pgserver"  # who runs the servers when we are root, which PostgreSQL refuses to be
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class StartError(RuntimeError):
+    """OpsKnight cannot start; the message is one line that says what to do."""
+
+
+@functools.cache
+def service_user() -> pwd.struct_passwd | None:
+    """The system user for the servers, created when missing; None unless we are root."""
+    if os.geteuid() != 0:
+        return None
+    user = _find_user(SERVICE_USER)
+    if user is None:
+        create = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin"]
+        with contextlib.suppress(OSError):  # no such program: the check below tells
+            subprocess.run([*create, SERVICE_USER], capture_output=True)
+        user = _find_user(SERVICE_USER)
+    if user is None:
+        raise StartError(
+            f"PostgreSQL does not run as root and the user {SERVICE_USER} could not be created: "
+            "start OpsKnight as an ordinary user, or set DATABASE_URL and REDIS_URL."
+        )
+    return user
+
+
+def _find_user(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def as_service_user() -> dict[str, Any]:
+    """Arguments for `subprocess` that run a program as the servers' user."""
+    user = service_user()
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+
+
+def make_traversable(path: Path) -> None:
+    """Let the servers' user pass through the folders above `path` (search permission only)."""
+    for folder in path.resolve().parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+            logger.warning("Gave other users permission to pass through %s.", folder)
 
 
 def die_with_parent(signum: signal.Signals, parent: int | None = None) -> Callable[[], None]:

@@ -9,8 +9,7 @@ from typing import IO
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config.embedded import StartError
-from config.processes import die_with_parent
+from config.processes import StartError, die_with_parent
 from config.supervisor import preflight
 from config.supervisor.stack import Stack
 

@@ -10,7 +10,7 @@ import psycopg
 import redis
 
 from config import embedded
-from config.embedded import StartError
+from config.processes import StartError
 
 # A process that died a moment ago may hold its port a moment longer.
 PORT_PATIENCE_SECONDS = 1.0

@@ -11,7 +11,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from config.celery import QUEUES
-from config.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer, StartError
+from config.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
+from config.processes import StartError
 from config.supervisor.children import Child, Log, Program
 from config.supervisor.preflight import Options
 

@@ -1,0 +1,170 @@
+"""`python -m config.supervisor`, started for real: what `make run` promises."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from config.celery import QUEUES
+from tests.processes import processes_of, wait_until
+from tests.stack import (
+    ROOT,
+    STOP_SECONDS,
+    Stack,
+    free_port,
+    stack_environment,
+    start_stack,
+    temporary_home,
+)
+
+SECOND_START_SECONDS = 20.0  # measured: 6 on two idle cores; the tests' cores are not idle
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    with temporary_home() as folder:
+        yield folder
+
+
+def refused_start(home: Path, **env: str) -> str:
+    """Start a supervisor that must refuse at once; the one line that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "config.supervisor"],
+        cwd=ROOT,
+        env=stack_environment(home, free_port(), env),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_everything_runs_when_the_ready_line_is_printed(running_stack: Stack) -> None:
+    assert set(running_stack.pids()) == {"postgres", "redis", "web", "beat", *QUEUES}
+
+
+def test_each_line_carries_time_and_name(running_stack: Stack) -> None:
+    odd = [
+        line
+        for line in running_stack.log.splitlines()
+        if not re.match(r"\d\d:\d\d:\d\d [a-z]+ +\| ", line + " ")
+    ]
+
+    assert odd == []
+
+
+def test_a_killed_worker_is_started_again(running_stack: Stack) -> None:
+    before = running_stack.pids()["sms"]
+
+    running_stack.kill_part("sms")
+
+    wait_until(lambda: running_stack.pids().get("sms", before) != before, 10, "the worker is back")
+
+
+def test_a_second_start_on_the_same_home_is_refused(running_stack: Stack) -> None:
+    line = refused_start(running_stack.home)
+
+    assert f"already runs on {running_stack.home} (process {running_stack.supervisor.pid})" in line
+
+
+def test_a_port_in_use_is_named(home: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        line = refused_start(home, OPSKNIGHT_PORT=str(port))
+
+    assert f"Cannot listen on 127.0.0.1 port {port}" in line
+    assert "OPSKNIGHT_PORT" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "answer"),
+    [
+        ("OPSKNIGHT_PORT", "eighty", "OPSKNIGHT_PORT has a wrong value"),
+        ("OPSKNIGHT_PORT", "70000", "OPSKNIGHT_PORT must be a number from 1 to 65535"),
+        ("OPSKNIGHT_BIND", "192.0.2.1", "OPSKNIGHT_BIND"),  # an address that no machine has
+        ("DATABASE_URL", "postgresql://u:hush@127.0.0.1:1/x", "DATABASE_URL does not answer"),
+        ("DATABASE_URL", "mysql://u@127.0.0.1/x", "DATABASE_URL must start with postgresql://"),
+        ("REDIS_URL", "redis://127.0.0.1:1/0", "REDIS_URL does not answer"),
+        ("REDIS_URL", "127.0.0.1", "REDIS_URL does not answer"),  # no scheme
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_starts_nothing(
+    home: Path, name: str, value: str, answer: str
+) -> None:
+    line = refused_start(home, **{name: value})
+
+    assert line.startswith("OpsKnight cannot start: ")
+    assert answer in line
+    assert "hush" not in line
+    assert not (home / "postgres").exists()
+
+
+def test_a_read_only_home_is_one_line(home: Path) -> None:
+    home.chmod(0o555)
+
+    line = refused_start(home)
+
+    assert str(home) in line
+    assert "OPSKNIGHT_HOME" in line
+
+
+def test_nothing_is_left_when_a_server_cannot_start(home: Path) -> None:
+    (home / "postgres").mkdir()
+    (home / "postgres" / "PG_VERSION").write_text("15\n")
+
+    with pytest.raises(AssertionError, match="written by PostgreSQL 15"):
+        start_stack(home)
+
+    assert processes_of(home) == []
+
+
+def test_a_supervisor_dies_with_a_killed_make(home: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.config.make_like", "--with-parent"],
+        cwd=ROOT,
+        env=stack_environment(home, free_port(), {}),
+        stdout=subprocess.DEVNULL,
+    ) as parent:
+        wait_until(
+            lambda: any(process.name() == "postgres" for process in processes_of(home)),
+            30,
+            "PostgreSQL runs",
+        )
+
+        parent.kill()
+
+    wait_until(lambda: not processes_of(home), 10, "everything ended with make")
+
+
+def test_a_killed_supervisor_blocks_nothing_and_sigterm_leaves_nothing(home: Path) -> None:
+    stack = start_stack(home)
+    stack.kill()
+
+    began = time.monotonic()
+    stack = start_stack(home, port=stack.port)
+    took = time.monotonic() - began
+    family = psutil.Process(stack.supervisor.pid).children(recursive=True)
+    stack.supervisor.send_signal(signal.SIGTERM)
+    status = stack.supervisor.wait(STOP_SECONDS)
+
+    assert took < SECOND_START_SECONDS
+    assert status == 0
+    assert [process for process in family if process.is_running()] == []
+    assert processes_of(home) == []
+    assert stack.log.splitlines()[-1].endswith("stopped")
+    assert os.listdir(home / "run") == []
