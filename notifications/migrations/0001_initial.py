@@ -9,157 +9,362 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('incidents', '0001_initial'),
+        ("incidents", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ContactMethod',
+            name="ContactMethod",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('channel', models.CharField(choices=[('email', 'E-mail'), ('webhook', 'Webhook')], max_length=16)),
-                ('label', models.CharField(blank=True, max_length=100)),
-                ('address', models.CharField(max_length=500)),
-                ('secret', opsknight.models.fields.EncryptedTextField(blank=True, default='')),
-                ('enabled', models.BooleanField(default=True)),
-                ('broken_reason', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='contact_methods', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[("email", "E-mail"), ("webhook", "Webhook")], max_length=16
+                    ),
+                ),
+                ("label", models.CharField(blank=True, max_length=100)),
+                ("address", models.CharField(max_length=500)),
+                ("secret", opsknight.models.fields.EncryptedTextField(blank=True, default="")),
+                ("enabled", models.BooleanField(default=True)),
+                ("broken_reason", models.TextField(blank=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="contact_methods",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('id',),
+                "ordering": ("id",),
             },
         ),
         migrations.CreateModel(
-            name='Notification',
+            name="Notification",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('channel', models.CharField(choices=[('email', 'E-mail'), ('webhook', 'Webhook'), ('in_app', 'In the app')], max_length=16)),
-                ('address', models.CharField(blank=True, max_length=500)),
-                ('reason', models.CharField(choices=[('escalation', 'Escalation'), ('assignment', 'Assignment')], max_length=16)),
-                ('cause', models.CharField(max_length=64)),
-                ('state', models.CharField(choices=[('pending', 'Waiting'), ('sending', 'Being sent'), ('sent', 'Sent'), ('delivered', 'Delivered'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('sandboxed', 'Sandboxed')], default='pending', max_length=16)),
-                ('due_at', models.DateTimeField()),
-                ('leased_until', models.DateTimeField(null=True)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('idempotency_key', models.UUIDField(default=uuid.uuid4, editable=False)),
-                ('maybe_duplicate', models.BooleanField(default=False)),
-                ('last_error', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('read_at', models.DateTimeField(null=True)),
-                ('contact_method', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='notifications.contactmethod')),
-                ('incident', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notifications', to='incidents.incident')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notifications', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("email", "E-mail"),
+                            ("webhook", "Webhook"),
+                            ("in_app", "In the app"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("address", models.CharField(blank=True, max_length=500)),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[("escalation", "Escalation"), ("assignment", "Assignment")],
+                        max_length=16,
+                    ),
+                ),
+                ("cause", models.CharField(max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Waiting"),
+                            ("sending", "Being sent"),
+                            ("sent", "Sent"),
+                            ("delivered", "Delivered"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                            ("sandboxed", "Sandboxed"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                    ),
+                ),
+                ("due_at", models.DateTimeField()),
+                ("leased_until", models.DateTimeField(null=True)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("idempotency_key", models.UUIDField(default=uuid.uuid4, editable=False)),
+                ("maybe_duplicate", models.BooleanField(default=False)),
+                ("last_error", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("read_at", models.DateTimeField(null=True)),
+                (
+                    "contact_method",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="notifications.contactmethod",
+                    ),
+                ),
+                (
+                    "incident",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notifications",
+                        to="incidents.incident",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notifications",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at', '-id'),
+                "ordering": ("-created_at", "-id"),
             },
         ),
         migrations.CreateModel(
-            name='DeliveryAttempt',
+            name="DeliveryAttempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('outcome', models.CharField(choices=[('sent', 'Sent'), ('failed', 'Failed'), ('sandboxed', 'Sandboxed'), ('unknown', 'Unknown')], max_length=16)),
-                ('detail', models.TextField(blank=True)),
-                ('duration_ms', models.PositiveIntegerField(default=0)),
-                ('notification', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='delivery_attempts', to='notifications.notification')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("sent", "Sent"),
+                            ("failed", "Failed"),
+                            ("sandboxed", "Sandboxed"),
+                            ("unknown", "Unknown"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("detail", models.TextField(blank=True)),
+                ("duration_ms", models.PositiveIntegerField(default=0)),
+                (
+                    "notification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="delivery_attempts",
+                        to="notifications.notification",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('at', 'id'),
+                "ordering": ("at", "id"),
             },
         ),
         migrations.CreateModel(
-            name='NotificationRule',
+            name="NotificationRule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('delay_minutes', models.PositiveIntegerField(default=0)),
-                ('contact_method', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rules', to='notifications.contactmethod')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notification_rules', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("delay_minutes", models.PositiveIntegerField(default=0)),
+                (
+                    "contact_method",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rules",
+                        to="notifications.contactmethod",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notification_rules",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('delay_minutes', 'id'),
+                "ordering": ("delay_minutes", "id"),
             },
         ),
         migrations.CreateModel(
-            name='SandboxMessage',
+            name="SandboxMessage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(blank=True, max_length=998)),
-                ('text', models.TextField()),
-                ('html', models.TextField(blank=True)),
-                ('raw', models.TextField()),
-                ('created_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
-                ('notification', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='sandbox_message', to='notifications.notification')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("subject", models.CharField(blank=True, max_length=998)),
+                ("text", models.TextField()),
+                ("html", models.TextField(blank=True)),
+                ("raw", models.TextField()),
+                (
+                    "created_at",
+                    models.DateTimeField(db_index=True, default=django.utils.timezone.now),
+                ),
+                (
+                    "notification",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sandbox_message",
+                        to="notifications.notification",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at', '-id'),
+                "ordering": ("-created_at", "-id"),
             },
         ),
         migrations.AddConstraint(
-            model_name='contactmethod',
-            constraint=models.UniqueConstraint(fields=('user', 'channel', 'address'), name='contact_method_once'),
+            model_name="contactmethod",
+            constraint=models.UniqueConstraint(
+                fields=("user", "channel", "address"), name="contact_method_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contactmethod',
-            constraint=models.CheckConstraint(condition=models.Q(('channel__in', ['email', 'webhook'])), name='contact_method_channel'),
+            model_name="contactmethod",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("channel__in", ["email", "webhook"])),
+                name="contact_method_channel",
+            ),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['channel', 'due_at'], name='notification_due'),
+            model_name="notification",
+            index=models.Index(
+                condition=models.Q(("state", "pending")),
+                fields=["channel", "due_at"],
+                name="notification_due",
+            ),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(condition=models.Q(('state', 'sending')), fields=['channel', 'leased_until'], name='notification_leased'),
+            model_name="notification",
+            index=models.Index(
+                condition=models.Q(("state", "sending")),
+                fields=["channel", "leased_until"],
+                name="notification_leased",
+            ),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(fields=['incident', 'state'], name='notification_of_incident'),
+            model_name="notification",
+            index=models.Index(fields=["incident", "state"], name="notification_of_incident"),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(models.F('user'), models.OrderBy(models.F('created_at'), descending=True), condition=models.Q(('channel', 'in_app')), name='notification_bell'),
+            model_name="notification",
+            index=models.Index(
+                models.F("user"),
+                models.OrderBy(models.F("created_at"), descending=True),
+                condition=models.Q(("channel", "in_app")),
+                name="notification_bell",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'sending', 'sent', 'delivered', 'failed', 'cancelled', 'sandboxed'])), name='notification_state'),
+            model_name="notification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            "pending",
+                            "sending",
+                            "sent",
+                            "delivered",
+                            "failed",
+                            "cancelled",
+                            "sandboxed",
+                        ],
+                    )
+                ),
+                name="notification_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.CheckConstraint(condition=models.Q(('channel__in', ['email', 'webhook', 'in_app'])), name='notification_channel'),
+            model_name="notification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("channel__in", ["email", "webhook", "in_app"])),
+                name="notification_channel",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.CheckConstraint(condition=models.Q(('reason__in', ['escalation', 'assignment'])), name='notification_reason'),
+            model_name="notification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("reason__in", ["escalation", "assignment"])),
+                name="notification_reason",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('leased_until__isnull', False), ('state', 'sending')), models.Q(models.Q(('state', 'sending'), _negated=True), ('leased_until__isnull', True)), _connector='OR'), name='notification_lease_while_sending'),
+            model_name="notification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("leased_until__isnull", False), ("state", "sending")),
+                    models.Q(
+                        models.Q(("state", "sending"), _negated=True),
+                        ("leased_until__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="notification_lease_while_sending",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('state__in', ['pending', 'sending'])), models.Q(models.Q(('state__in', ['pending', 'sending']), _negated=True), ('finished_at__isnull', False)), _connector='OR'), name='notification_finished_at_with_state'),
+            model_name="notification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("finished_at__isnull", True), ("state__in", ["pending", "sending"])),
+                    models.Q(
+                        models.Q(("state__in", ["pending", "sending"]), _negated=True),
+                        ("finished_at__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="notification_finished_at_with_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.UniqueConstraint(fields=('incident', 'user', 'channel', 'address', 'cause', 'due_at'), name='notification_once_per_cause'),
+            model_name="notification",
+            constraint=models.UniqueConstraint(
+                fields=("incident", "user", "channel", "address", "cause", "due_at"),
+                name="notification_once_per_cause",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deliveryattempt',
-            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['sent', 'failed', 'sandboxed', 'unknown'])), name='delivery_attempt_outcome'),
+            model_name="deliveryattempt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("outcome__in", ["sent", "failed", "sandboxed", "unknown"])),
+                name="delivery_attempt_outcome",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notificationrule',
-            constraint=models.UniqueConstraint(fields=('contact_method', 'delay_minutes'), name='notification_rule_once'),
+            model_name="notificationrule",
+            constraint=models.UniqueConstraint(
+                fields=("contact_method", "delay_minutes"), name="notification_rule_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notificationrule',
-            constraint=models.CheckConstraint(condition=models.Q(('delay_minutes__lte', 1440)), name='notification_rule_within_a_day'),
+            model_name="notificationrule",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("delay_minutes__lte", 1440)),
+                name="notification_rule_within_a_day",
+            ),
         ),
     ]

@@ -31,9 +31,7 @@ class Notification(models.Model):
     # States that will still change.
     UNFINISHED: ClassVar[tuple[State, ...]] = (State.PENDING, State.SENDING)
 
-    incident = models.ForeignKey(
-        Incident, on_delete=models.CASCADE, related_name="notifications"
-    )
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notifications")
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications"
     )
@@ -44,11 +42,14 @@ class Notification(models.Model):
     channel = models.CharField(max_length=16, choices=Channel)
     address = models.CharField(max_length=500, blank=True)  # as it was when the page was due
     reason = models.CharField(max_length=16, choices=Reason)
-    # What caused it, unique per person and address: "step:<round>:<step>", "assigned:<version>".
+    # What caused it: "step:<generation>:<round>:<step>", "assigned:<timeline entry>".
     cause = models.CharField(max_length=64)
+    # Of the personal rule that it follows: with the cause it says which page this is.
+    delay_minutes = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     due_at = models.DateTimeField()  # not before; moves on with every retry
     leased_until = models.DateTimeField(null=True)
+    # Raised by every claim, so the number proves whose lease it is.
     attempts = models.PositiveIntegerField(default=0)
     # Given to the provider with every attempt, so that it can drop a repetition.
     idempotency_key = models.UUIDField(default=uuid.uuid4, editable=False)
@@ -65,7 +66,12 @@ class Notification(models.Model):
             models.CheckConstraint(
                 condition=Q(
                     state__in=[
-                        "pending", "sending", "sent", "delivered", "failed", "cancelled",
+                        "pending",
+                        "sending",
+                        "sent",
+                        "delivered",
+                        "failed",
+                        "cancelled",
                         "sandboxed",
                     ]
                 ),
@@ -91,7 +97,7 @@ class Notification(models.Model):
             ),
             # A step that runs twice writes one page.
             models.UniqueConstraint(
-                fields=["incident", "user", "channel", "address", "cause", "due_at"],
+                fields=["incident", "user", "channel", "address", "cause", "delay_minutes"],
                 name="notification_once_per_cause",
             ),
         )
@@ -111,7 +117,8 @@ class Notification(models.Model):
             models.Index(fields=["incident", "state"], name="notification_of_incident"),
             # The bell: a person's unread notices, newest first.
             models.Index(
-                F("user"), F("created_at").desc(),
+                F("user"),
+                F("created_at").desc(),
                 condition=Q(channel="in_app"),
                 name="notification_bell",
             ),

@@ -1,6 +1,10 @@
 """How a person wants to be reached."""
 
+from urllib.parse import urlsplit
+
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -47,6 +51,40 @@ class ContactMethod(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_channel_display()} {self.label or self.address}"
+
+    def clean(self) -> None:
+        """Check the address for its channel; an e-mail address is kept in lower case."""
+        self.address = self.address.strip()
+        try:
+            if self.channel == Channel.EMAIL:
+                self.address = self.address.lower()
+                validate_email(self.address)
+            elif self.channel == Channel.WEBHOOK:
+                _validate_webhook(self.address)
+        except ValidationError as error:
+            raise ValidationError({"address": error}) from error
+
+    @property
+    def is_broken(self) -> bool:
+        """The system switched it off because its provider refused it for good."""
+        return bool(self.broken_reason)
+
+
+def _validate_webhook(address: str) -> None:
+    """http and https only. Where it leads is checked at every send: names can change."""
+    try:
+        parts = urlsplit(address)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise ValidationError("This is not a web address.") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
+        raise ValidationError("Use an address that starts with https:// or http://.")
+    if parts.username is not None:
+        raise ValidationError(
+            "Leave user and password out of the address; the signature proves who sends."
+        )
+    if not address.isascii() or not address.isprintable() or " " in address:
+        raise ValidationError("Write other than plain characters as %XX, names as xn--….")
 
 
 class NotificationRule(models.Model):

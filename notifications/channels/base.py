@@ -1,0 +1,122 @@
+"""What a channel is: it renders a page into a message, and hands the message to its provider."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import ClassVar
+from uuid import UUID
+
+from django.conf import settings
+
+from notifications.models import Notification
+
+# A send that takes longer is given up; well under the lease, so that nobody sends it meanwhile.
+SEND_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody as messages name them."""
+
+    id: int
+    name: str
+    email: str
+
+
+@dataclass(frozen=True)
+class PagedIncident:
+    """What a message tells about the incident."""
+
+    id: int
+    title: str
+    description: str
+    status: str
+    urgency: str  # stored value: high, medium, low
+    service_id: int
+    service_name: str
+    assignee: Person | None
+    created_at: datetime
+    acknowledged_at: datetime | None
+    resolved_at: datetime | None
+
+    @property
+    def url(self) -> str:
+        """Its page, as an absolute address."""
+        return f"{settings.PUBLIC_URL}/incidents/{self.id}/"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One claimed notification with all that sending it takes: senders never ask the database."""
+
+    notification_id: int
+    attempt: int  # 1 for the first; proves whose lease it is
+    channel: str
+    address: str
+    method_id: int | None
+    secret_token: str  # encrypted
+    idempotency_key: UUID
+    maybe_duplicate: bool
+    reason: str
+    recipient: Person
+    incident: PagedIncident
+    cannot_send: str = ""  # why this must not be sent at all, e.g. the way was switched off
+
+
+@dataclass(frozen=True)
+class Message:
+    """A rendered message."""
+
+    address: str
+    text: str
+    subject: str = ""
+    html: str = ""
+    raw: bytes = b""  # as it goes out
+    headers: dict[str, str] = field(default_factory=dict)  # where they are not part of `raw`
+
+
+class DeliveryError(Exception):
+    """A message could not be handed over. The text is shown to responders: no secrets, no URLs.
+
+    `permanent`: trying again is pointless. `breaks_address`: the address itself is dead and is
+    switched off. `may_have_arrived`: the provider fell silent after it had everything.
+    `retry_after`: the provider asks for this much patience.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        permanent: bool = False,
+        breaks_address: bool = False,
+        may_have_arrived: bool = False,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.permanent = permanent
+        self.breaks_address = breaks_address
+        self.may_have_arrived = may_have_arrived
+        self.retry_after = retry_after
+
+
+class Channel(ABC):
+    """One way out. Instances are shared by all sending threads."""
+
+    name: ClassVar[str]
+    queue: ClassVar[str]  # Celery queue of its deliveries
+    phrase: ClassVar[str]  # "Page sent to Bob <phrase>"
+    parallel: ClassVar[int]  # sends at the same time, per running task
+    # What a message is once `send` came back.
+    success: ClassVar[Notification.State] = Notification.State.SENT
+
+    def is_configured(self) -> bool:
+        """False: messages are kept in the sandbox instead."""
+        return True
+
+    @abstractmethod
+    def render(self, page: Page) -> Message:
+        """The message exactly as it will go out; raises DeliveryError for a bad address."""
+
+    @abstractmethod
+    def send(self, message: Message, idempotency_key: UUID) -> None:
+        """Hand it to the provider within SEND_SECONDS; raises DeliveryError."""

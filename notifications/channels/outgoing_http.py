@@ -1,0 +1,156 @@
+"""One HTTP request to an address that a user wrote down: checked, pinned, bounded.
+
+The name is resolved once, the resolved addresses are checked, and the connection goes to exactly
+such an address, so a name that changes between check and use gains nothing. Redirects are not
+followed, the answer's body is not read, and everything together ends before a deadline, however
+slowly the other side drips.
+"""
+
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import httpcore
+import httpx
+
+CONNECT_SECONDS = 5.0
+
+
+class PrivateAddress(Exception):
+    """The name leads into a private network."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the other side said."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+
+
+def post(
+    url: str, *, body: bytes, headers: Mapping[str, str], seconds: float, allow_private: bool
+) -> Answer:
+    """POST the body. Raises PrivateAddress, and httpcore's errors."""
+    backend = _Backend(time.monotonic() + seconds, allow_private)
+    timeout = {"connect": CONNECT_SECONDS, "read": seconds, "write": seconds, "pool": seconds}
+    with (
+        httpcore.ConnectionPool(ssl_context=_tls_context(), network_backend=backend) as pool,
+        pool.stream(
+            "POST",
+            url,
+            headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+            content=body,
+            extensions={"timeout": timeout},
+        ) as response,
+    ):
+        named = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}
+        return Answer(response.status, named)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is on the open internet, seen through the usual disguises."""
+    ip = ipaddress.ip_address(address.split("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or _nat64(ip)
+        if inner is not None:
+            return is_public(str(inner))
+        if ip.teredo is not None:
+            return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def _nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address inside 64:ff9b::/96 (RFC 6052)."""
+    if ip in ipaddress.ip_network("64:ff9b::/96"):
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return None
+
+
+@lru_cache(maxsize=1)
+def _tls_context() -> ssl.SSLContext:
+    """Made once: loading the certificates takes tens of milliseconds. Honours SSL_CERT_FILE."""
+    return httpx.create_ssl_context()
+
+
+def _left(deadline: float, timeout: float | None) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout("the time for this message is over")
+    return min(left, timeout) if timeout is not None else left
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Resolves, checks and connects; hands out streams that know the deadline."""
+
+    def __init__(self, deadline: float, allow_private: bool) -> None:
+        self._deadline = deadline
+        self._allow_private = allow_private
+        self._sockets = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first of the allowed addresses that answers."""
+        error: Exception | None = None
+        for address in self._allowed_addresses(host, port):
+            try:
+                stream = self._sockets.connect_tcp(
+                    address, port, _left(self._deadline, timeout), None, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
+                error = failure
+                continue
+            return _Stream(stream, self._deadline)
+        raise error or httpcore.ConnectError("the name has no address")
+
+    def _allowed_addresses(self, host: str, port: int) -> list[str]:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError("the name cannot be resolved") from error
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        allowed = [a for a in addresses if self._allow_private or is_public(a)]
+        if addresses and not allowed:
+            raise PrivateAddress
+        return allowed
+
+
+class _Stream(httpcore.NetworkStream):
+    """A stream on which no wait reaches beyond the deadline."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(self._deadline, timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(self._deadline, timeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _left(self._deadline, timeout)
+        inner = self._stream.start_tls(ssl_context, server_hostname, left)
+        return _Stream(inner, self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

@@ -1,0 +1,146 @@
+"""Takes due pages under a lease, so that no two workers send the same one."""
+
+from django.db import connection, transaction
+from django.db.models import F, TextField
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from notifications.channels.base import SEND_SECONDS, Page, PagedIncident, Person
+from notifications.models import Notification
+from notifications.services.settling import (
+    NOW,
+    WANTED,
+    Cancelled,
+    tell_cancelled,
+    write_unknown_attempts,
+)
+from opsknight.models import User
+
+# Senders start at once and end after SEND_SECONDS, so a lease that runs out means a dead worker.
+LEASE_SECONDS = 30
+assert LEASE_SECONDS > SEND_SECONDS  # noqa: S101
+MAX_ATTEMPTS = 8
+
+# Rows whose worker died come first, then due ones, oldest first. Each is decided on here: sent if
+# it is still wanted, and if no other page of this batch says the same to the same address.
+_CLAIM = f"""
+WITH expired AS (
+    SELECT id, state, incident_id, user_id, address, reason, delay_minutes, attempts
+    FROM notifications_notification
+    WHERE channel = %(channel)s AND state = 'sending' AND leased_until <= {NOW}
+    ORDER BY leased_until
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), due AS (
+    SELECT id, state, incident_id, user_id, address, reason, delay_minutes, attempts
+    FROM notifications_notification
+    WHERE channel = %(channel)s AND state = 'pending' AND due_at <= {NOW}
+    ORDER BY due_at, id
+    LIMIT %(limit)s - (SELECT count(*) FROM expired)
+    FOR UPDATE SKIP LOCKED
+), decided AS (
+    SELECT n.id, n.state, ({WANTED}) IS TRUE AS wanted, row_number() OVER (
+        PARTITION BY n.incident_id, n.user_id, n.address, n.reason, ({WANTED}) IS TRUE
+        ORDER BY n.attempts, n.id DESC
+    ) = 1 AS newest
+    FROM (TABLE expired UNION ALL TABLE due) n
+    JOIN incidents_incident i ON i.id = n.incident_id
+    JOIN opsknight_user u ON u.id = n.user_id
+)
+UPDATE notifications_notification n SET
+    state = CASE WHEN wanted AND newest THEN 'sending' ELSE 'cancelled' END,
+    leased_until = CASE WHEN wanted AND newest
+        THEN {NOW} + %(lease)s * interval '1 second' END,
+    finished_at = CASE WHEN wanted AND newest THEN NULL ELSE {NOW} END,
+    attempts = n.attempts + CASE WHEN wanted AND newest THEN 1 ELSE 0 END,
+    maybe_duplicate = n.maybe_duplicate OR d.state = 'sending',
+    last_error = CASE WHEN wanted AND NOT newest
+        THEN 'Another page to the same address was due at the same time.'
+        ELSE n.last_error END
+FROM decided d WHERE n.id = d.id
+RETURNING n.id, n.incident_id, n.channel, d.state, n.state = 'sending', d.wanted
+"""  # noqa: S608 - put together from constants
+
+
+def claim_pages(*, channel: str, limit: int) -> list[Page]:
+    """Take up to `limit` pages that are due; the caller sends them at once.
+
+    The database's clock decides. Pages that nobody needs any more are cancelled on the way.
+    Two queries; up to three more when something was cancelled or a worker had died.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            params = {"channel": channel, "limit": limit, "lease": LEASE_SECONDS}
+            cursor.execute(_CLAIM, params)
+            rows = cursor.fetchall()
+        if not rows:
+            return []
+        now = timezone.now()
+        died = [pk for pk, _, _, was, _, _ in rows if was == Notification.State.SENDING]
+        unwanted = [Cancelled(*row[:4]) for row in rows if not row[5]]
+        if died:
+            write_unknown_attempts(died, now)
+        if unwanted:
+            tell_cancelled(unwanted, now)
+    return _load([pk for pk, _, _, _, is_claimed, _ in rows if is_claimed])
+
+
+def _load(ids: list[int]) -> list[Page]:
+    """All that sending takes; one query. The secret stays encrypted: see WebhookChannel."""
+    rows = (
+        Notification.objects.filter(pk__in=ids)
+        .select_related("user", "incident__service", "incident__assignee")
+        .annotate(
+            method_enabled=F("contact_method__enabled"),
+            method_secret=Cast("contact_method__secret", TextField()),
+        )
+        .order_by("due_at", "pk")
+    )
+    return [_page_of(row) for row in rows]
+
+
+def _page_of(row: Notification) -> Page:
+    incident = row.incident
+    return Page(
+        notification_id=row.pk,
+        attempt=row.attempts,
+        channel=row.channel,
+        address=row.address,
+        method_id=row.contact_method_id,
+        secret_token=row.method_secret or "",  # type: ignore[attr-defined]
+        idempotency_key=row.idempotency_key,
+        maybe_duplicate=row.maybe_duplicate,
+        reason=row.reason,
+        recipient=_person(row.user),
+        incident=PagedIncident(
+            id=incident.pk,
+            title=incident.title,
+            description=incident.description,
+            status=incident.status,
+            urgency=incident.urgency,
+            service_id=incident.service_id,
+            service_name=incident.service.name,
+            assignee=_person(incident.assignee) if incident.assignee else None,
+            created_at=incident.created_at,
+            acknowledged_at=incident.acknowledged_at,
+            resolved_at=incident.resolved_at,
+        ),
+        cannot_send=_obstacle(row),
+    )
+
+
+def _person(user: User) -> Person:
+    return Person(user.pk, str(user), user.email)
+
+
+def _obstacle(row: Notification) -> str:
+    """Why this page must not be tried at all; empty when it may."""
+    if row.attempts > MAX_ATTEMPTS:
+        return "Every attempt ended without an answer."
+    if row.channel == "in_app" or row.method_enabled:  # type: ignore[attr-defined]
+        return ""
+    if row.contact_method_id is not None:
+        return "This contact method is switched off."
+    if row.address != row.user.email:
+        return "This contact method was removed."
+    return ""

@@ -1,0 +1,47 @@
+"""When a way failed for good, the person is not left waiting for the delay of the next one."""
+
+from datetime import datetime
+
+from notifications.channels import CHANNELS
+from notifications.models import Notification
+from notifications.rules import account_page
+from notifications.services.nudging import wake_channels
+from notifications.services.outbox import PageRequest, build_page
+
+State = Notification.State
+REACHED = (State.SENT, State.DELIVERED, State.SANDBOXED)
+
+
+def take_next_way(*, row: Notification, now: datetime) -> str:
+    """Pull forward the next page of the failed one's person, else write to the account address.
+
+    The caller holds the transaction. Returns a sentence that says what happens now.
+    """
+    others = Notification.objects.filter(
+        incident_id=row.incident_id, user_id=row.user_id, reason=row.reason
+    ).exclude(channel="in_app").exclude(pk=row.pk)  # fmt: skip
+    upcoming = others.filter(state__in=Notification.UNFINISHED).order_by("due_at", "pk").first()
+    if upcoming is not None:
+        _pull_forward(upcoming, now)
+        return f"Trying {CHANNELS[upcoming.channel].phrase} now."
+    if others.filter(cause=row.cause, state__in=REACHED).exists():
+        return "Another way has been used already."
+    address = row.user.email
+    if (row.channel, row.address) == ("email", address) or others.filter(
+        cause=row.cause, channel="email", address=address
+    ).exists():
+        return "No other way is left."
+    request = PageRequest(row.incident_id, row.user_id, Notification.Reason(row.reason), row.cause)
+    page = build_page(request, account_page(address), now)
+    Notification.objects.bulk_create([page], ignore_conflicts=True)
+    wake_channels(["email"])
+    return "Trying by e-mail to the account's address now."
+
+
+def _pull_forward(upcoming: Notification, now: datetime) -> None:
+    """Make it due unless it is, or is in a worker's hands."""
+    moved = Notification.objects.filter(pk=upcoming.pk, state=State.PENDING, due_at__gt=now).update(
+        due_at=now
+    )
+    if moved:
+        wake_channels([upcoming.channel])

@@ -1,0 +1,206 @@
+"""Writes down what became of claimed pages, and reaches for the next way when one failed."""
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import DateTimeField, Func
+
+from incidents.models import TimelineEntry
+from incidents.services.timeline import build_entry, write_entries
+from notifications.channels import CHANNELS
+from notifications.channels.base import DeliveryError, Message, Page
+from notifications.models import ContactMethod, DeliveryAttempt, Notification, SandboxMessage
+from notifications.services.claims import MAX_ATTEMPTS
+from notifications.services.next_way import take_next_way
+from opsknight.services.audit import record_change
+from realtime.publish import incidents_changed, notices_changed
+
+logger = logging.getLogger(__name__)
+
+State = Notification.State
+Result = DeliveryAttempt.Outcome
+FIRST_BACKOFF = timedelta(seconds=5)
+LONGEST_BACKOFF = timedelta(minutes=5)
+MAX_DETAIL_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What sending one claimed page came to."""
+
+    page: Page
+    result: Result
+    duration_ms: int = 0
+    message: Message | None = None  # kept for the sandbox
+    error: DeliveryError | None = None
+
+
+class StatementTime(Func):
+    """The database's clock, also inside a long transaction."""
+
+    function = "statement_timestamp"
+    output_field = DateTimeField()
+
+
+def record_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Record attempts, new states and timeline entries in one transaction.
+
+    An outcome counts only while the lease is still its worker's: when the page was claimed again
+    meanwhile, or cancelled, it is dropped and logged.
+    """
+    with transaction.atomic():
+        pairs = _lock_ours(outcomes)
+        entries = [entry for row, outcome in pairs if (entry := _settle(row, outcome))]
+        _save([row for row, _ in pairs])
+        DeliveryAttempt.objects.bulk_create(_attempt(row, outcome) for row, outcome in pairs)
+        SandboxMessage.objects.bulk_create(
+            _sandbox_message(row, outcome.message)
+            for row, outcome in pairs
+            if outcome.message is not None
+        )
+        for row, outcome in pairs:
+            if row.state == State.FAILED:
+                entries.append(_give_up(row, outcome))
+        # In the order of ids, as everybody who touches several incidents does.
+        write_entries(sorted(entries, key=lambda entry: entry.incident_id))
+        incidents_changed(row.incident_id for row, _ in pairs)
+        notices_changed(
+            row.user_id for row, _ in pairs
+            if row.channel == "in_app" and row.state == State.DELIVERED
+        )  # fmt: skip
+
+
+def _lock_ours(outcomes: Sequence[Outcome]) -> list[tuple[Notification, Outcome]]:
+    """The rows whose lease is still the one under which they were sent."""
+    by_id = {outcome.page.notification_id: outcome for outcome in outcomes}
+    rows = (
+        Notification.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("user")
+        .filter(pk__in=by_id, state=State.SENDING)
+        .annotate(clock=StatementTime())
+        .order_by("pk")
+    )
+    ours = [(r, by_id[r.pk]) for r in rows if r.attempts == by_id[r.pk].page.attempt]
+    lost = by_id.keys() - {row.pk for row, _ in ours}
+    if lost:
+        logger.warning("Outcomes of %s came after their leases were lost.", sorted(lost))
+    return ours
+
+
+def _settle(row: Notification, outcome: Outcome) -> TimelineEntry | None:
+    """Set the new state; returns the timeline entry of a page that went out."""
+    now: datetime = row.clock  # type: ignore[attr-defined]
+    error = outcome.error
+    row.leased_until = None
+    if error is None:
+        is_kept = outcome.result == Result.SANDBOXED
+        row.state = State.SANDBOXED if is_kept else CHANNELS[row.channel].success
+        row.finished_at = now
+        row.last_error = ""
+        return _paged(row, now)
+    row.last_error = str(error)[:MAX_DETAIL_LENGTH]
+    row.maybe_duplicate = row.maybe_duplicate or error.may_have_arrived
+    if error.permanent or row.attempts >= MAX_ATTEMPTS:
+        row.state = State.FAILED
+        row.finished_at = now
+    else:
+        row.state = State.PENDING
+        row.due_at = now + backoff(row.attempts, error.retry_after)
+    return None
+
+
+def backoff(attempts: int, retry_after: timedelta | None) -> timedelta:
+    """How long to wait after so many attempts: doubling, jittered, or as long as asked for."""
+    wait = min(FIRST_BACKOFF * 2 ** (attempts - 1), LONGEST_BACKOFF)
+    wait *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
+    return max(wait, retry_after or timedelta())
+
+
+def _save(rows: list[Notification]) -> None:
+    fields = ["state", "due_at", "leased_until", "finished_at", "last_error", "maybe_duplicate"]
+    Notification.objects.bulk_update(rows, fields)
+
+
+def _attempt(row: Notification, outcome: Outcome) -> DeliveryAttempt:
+    return DeliveryAttempt(
+        notification=row,
+        at=row.clock,  # type: ignore[attr-defined]
+        outcome=outcome.result,
+        detail=str(outcome.error or "")[:MAX_DETAIL_LENGTH],
+        duration_ms=outcome.duration_ms,
+    )
+
+
+def _sandbox_message(row: Notification, message: Message) -> SandboxMessage:
+    return SandboxMessage(
+        notification=row,
+        subject=message.subject,
+        text=message.text,
+        html=message.html,
+        raw=message.raw.decode(errors="replace"),
+    )
+
+
+def _paged(row: Notification, now: datetime) -> TimelineEntry | None:
+    """Notices in the app are not worth an entry: they reach only who is looking."""
+    if row.channel == "in_app":
+        return None
+    phrase = CHANNELS[row.channel].phrase
+    if row.state == State.SANDBOXED:
+        text = f"Page to {row.user} {phrase} kept in the sandbox: no provider is configured"
+    else:
+        repeated = " again; the first may have arrived too" if row.maybe_duplicate else ""
+        text = f"Page sent to {row.user} {phrase}{repeated}"
+    return build_entry(
+        incident_id=row.incident_id,
+        kind=TimelineEntry.Kind.PAGED,
+        message=text,
+        now=now,
+        data=_data(row),
+    )
+
+
+def _give_up(row: Notification, outcome: Outcome) -> TimelineEntry:
+    """Say that this way failed for good, switch off a dead address, take the next way."""
+    now: datetime = row.clock  # type: ignore[attr-defined]
+    if outcome.error is not None and outcome.error.breaks_address:
+        _break_method(row)
+    next_step = take_next_way(row=row, now=now)
+    phrase = CHANNELS[row.channel].phrase
+    return build_entry(
+        incident_id=row.incident_id,
+        kind=TimelineEntry.Kind.PAGE_FAILED,
+        message=f"Page to {row.user} {phrase} failed: {row.last_error} {next_step}",
+        now=now,
+        data=_data(row),
+    )
+
+
+def _break_method(row: Notification) -> None:
+    """Switch the address off until its owner looks at it; the settings page says why."""
+    method = ContactMethod.objects.filter(pk=row.contact_method_id, enabled=True).first()
+    if method is None:
+        return
+    method.enabled = False
+    method.broken_reason = row.last_error
+    method.save(update_fields=["enabled", "broken_reason"])
+    record_change(
+        actor=None,
+        action="contactmethod.broken",
+        entity=method,
+        changes={"enabled": [True, False], "broken_reason": ["", row.last_error]},
+    )
+
+
+def _data(row: Notification) -> dict[str, Any]:
+    return {
+        "notification": row.pk,
+        "user": row.user_id,
+        "channel": row.channel,
+        "state": row.state,
+    }

@@ -1,0 +1,103 @@
+"""Which pages are still wanted, and the cancelling of those that are not."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from incidents.models import TimelineEntry
+from incidents.services.timeline import build_entry, write_entries
+from notifications.models import DeliveryAttempt
+from realtime.publish import incidents_changed
+
+# SQL over n (notification), i (incident), u (user). An assignment is news to whoever has it; its
+# delayed ways end when somebody acknowledged. NULL counts as false: ask `IS TRUE`.
+WANTED = """
+    u.status = 'active' AND CASE n.reason
+        WHEN 'escalation' THEN i.status = 'triggered'
+        ELSE i.status <> 'resolved'
+            AND (n.delay_minutes = 0 OR i.status = 'triggered')
+            AND (i.assignee_id = n.user_id OR i.team_id IS NOT NULL)
+    END
+"""
+# Times inside SQL are the database's own, and a stable function, so that indexes serve them.
+NOW = "statement_timestamp()"
+BATCH = 1000
+
+_CANCEL = f"""
+WITH unwanted AS (
+    SELECT n.id, n.state
+    FROM notifications_notification n
+    JOIN incidents_incident i ON i.id = n.incident_id
+    JOIN opsknight_user u ON u.id = n.user_id
+    WHERE (n.state = 'pending' OR (n.state = 'sending' AND n.leased_until <= {NOW}))
+        AND ({WANTED}) IS NOT TRUE
+    ORDER BY n.id
+    LIMIT %(limit)s
+    FOR UPDATE OF n SKIP LOCKED
+)
+UPDATE notifications_notification n
+SET state = 'cancelled', leased_until = NULL, finished_at = {NOW}
+FROM unwanted WHERE n.id = unwanted.id
+RETURNING n.id, n.incident_id, n.channel, unwanted.state
+"""  # noqa: S608 - put together from constants
+
+
+class Cancelled(NamedTuple):
+    """A page that will not go out."""
+
+    id: int
+    incident_id: int
+    channel: str
+    was: str  # its state before
+
+
+def cancel_settled_pages() -> int:
+    """Cancel every unsent page that nobody needs any more; returns how many.
+
+    A page in a worker's hands is left to that worker: it may be on its way already.
+    """
+    total = 0
+    while True:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(_CANCEL, {"limit": BATCH})
+                rows = [Cancelled(*row) for row in cursor.fetchall()]
+            now = timezone.now()
+            write_unknown_attempts((row.id for row in rows if row.was == "sending"), now)
+            tell_cancelled(rows, now)
+        total += len(rows)
+        if len(rows) < BATCH:
+            return total
+
+
+def tell_cancelled(rows: Iterable[Cancelled], now: datetime) -> None:
+    """One timeline entry per incident; notices in the app are not worth one."""
+    counts = Counter(row.incident_id for row in rows if row.channel != "in_app")
+    write_entries(
+        build_entry(
+            incident_id=incident_id,
+            kind=TimelineEntry.Kind.PAGE_CANCELLED,
+            message=f"{count} page{'s' if count > 1 else ''} cancelled",
+            now=now,
+            data={"count": count},
+        )
+        for incident_id, count in sorted(counts.items())
+    )
+    incidents_changed(counts)
+
+
+def write_unknown_attempts(notification_ids: Iterable[int], now: datetime) -> None:
+    """Record that a worker died, or lost its lease, before it could tell what happened."""
+    DeliveryAttempt.objects.bulk_create(
+        DeliveryAttempt(
+            notification_id=pk,
+            at=now,
+            outcome=DeliveryAttempt.Outcome.UNKNOWN,
+            detail="The worker ended before it could tell; the message may have gone out.",
+        )
+        for pk in notification_ids
+    )

@@ -1,0 +1,187 @@
+"""Objects for tests, each valid by itself: `UserFactory(name="Bob")`.
+
+The cast: alice (administrator), bob (responder), carol (user, member of the service's team) and
+eve (user, in no team). Nobody has a password; tests sign in with `client.force_login`.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import factory
+from django.utils import timezone
+from factory.django import DjangoModelFactory
+
+from escalations.models import (
+    EscalationPolicy,
+    LayerMember,
+    PolicyStep,
+    Schedule,
+    ScheduleLayer,
+    StepTarget,
+)
+from incidents.models import Incident, Integration, Service
+from notifications.models import ContactMethod, Notification, NotificationRule
+from opsknight.models import Team, TeamMember, User
+
+
+class UserFactory(DjangoModelFactory[User]):
+    """An active person without a password, role user."""
+
+    class Meta:
+        model = User
+
+    name = factory.Sequence(lambda n: f"Person {n}")
+    email = factory.LazyAttribute(lambda o: f"{o.name.lower().replace(' ', '.')}@example.com")
+    role = User.Role.USER
+    status = User.Status.ACTIVE
+    password = "!"
+
+
+class TeamFactory(DjangoModelFactory[Team]):
+    """A team; `members=[…]` adds people who receive its pages."""
+
+    class Meta:
+        model = Team
+        skip_postgeneration_save = True
+
+    name = factory.Sequence(lambda n: f"Team {n}")
+
+    @factory.post_generation  # type: ignore[misc]
+    def members(self, create: bool, people: list[User] | None, **kwargs: Any) -> None:
+        """Add the people as members."""
+        for user in people or []:
+            TeamMember.objects.create(team=self, user=user)
+
+
+class ServiceFactory(DjangoModelFactory[Service]):
+    """A service without team and policy."""
+
+    class Meta:
+        model = Service
+
+    name = factory.Sequence(lambda n: f"Service {n}")
+
+
+class IntegrationFactory(DjangoModelFactory[Integration]):
+    """An integration of the product's own Events API."""
+
+    class Meta:
+        model = Integration
+
+    service = factory.SubFactory(ServiceFactory)
+    name = factory.Sequence(lambda n: f"Integration {n}")
+    kind = Integration.Kind.EVENTS
+
+
+class IncidentFactory(DjangoModelFactory[Incident]):
+    """A triggered incident whose timer is off; name a status for another one."""
+
+    class Meta:
+        model = Incident
+
+    service = factory.SubFactory(ServiceFactory)
+    title = factory.Sequence(lambda n: f"Something broke {n}")
+    status = Incident.Status.TRIGGERED
+    resolved_at = factory.LazyAttribute(
+        lambda o: timezone.now() if o.status == Incident.Status.RESOLVED else None
+    )
+
+
+class ContactMethodFactory(DjangoModelFactory[ContactMethod]):
+    """An e-mail address besides the account's own."""
+
+    class Meta:
+        model = ContactMethod
+
+    user = factory.SubFactory(UserFactory)
+    channel = "email"
+    address = factory.Sequence(lambda n: f"method-{n}@example.com")
+
+
+class NotificationRuleFactory(DjangoModelFactory[NotificationRule]):
+    """Use the contact method at once."""
+
+    class Meta:
+        model = NotificationRule
+
+    contact_method = factory.SubFactory(ContactMethodFactory)
+    user = factory.SelfAttribute("contact_method.user")
+    delay_minutes = 0
+
+
+class NotificationFactory(DjangoModelFactory[Notification]):
+    """A page by e-mail to the account address, due now."""
+
+    class Meta:
+        model = Notification
+
+    incident = factory.SubFactory(IncidentFactory)
+    user = factory.SubFactory(UserFactory)
+    channel = "email"
+    address = factory.SelfAttribute("user.email")
+    reason = Notification.Reason.ESCALATION
+    cause = "step:0:0:0"
+    due_at = factory.LazyFunction(timezone.now)
+
+
+# On call and escalation
+
+
+class ScheduleFactory(DjangoModelFactory[Schedule]):
+    """A schedule in UTC; `members=[…]` gives it a layer whose first person is on call now."""
+
+    class Meta:
+        model = Schedule
+        skip_postgeneration_save = True
+
+    name = factory.Sequence(lambda n: f"Schedule {n}")
+
+    @factory.post_generation  # type: ignore[misc]
+    def members(self, create: bool, people: list[User] | None, **kwargs: Any) -> None:
+        """Add the layer."""
+        if people:
+            ScheduleLayerFactory(schedule=self, members=people)
+
+
+class ScheduleLayerFactory(DjangoModelFactory[ScheduleLayer]):
+    """A weekly rotation that began an hour ago."""
+
+    class Meta:
+        model = ScheduleLayer
+        skip_postgeneration_save = True
+
+    schedule = factory.SubFactory(ScheduleFactory)
+    name = "Primary layer"
+    position = factory.Sequence(lambda n: n + 1)
+    starts_at = factory.LazyFunction(lambda: timezone.now() - timedelta(hours=1))
+
+    @factory.post_generation  # type: ignore[misc]
+    def members(self, create: bool, people: list[User] | None, **kwargs: Any) -> None:
+        """Let the people take turns in this order."""
+        for position, user in enumerate(people or [], start=1):
+            LayerMember.objects.create(layer=self, user=user, position=position)
+
+
+class PolicyFactory(DjangoModelFactory[EscalationPolicy]):
+    """A policy without repeats; `steps=[(0, [bob, team]), (15, [schedule])]` gives it steps."""
+
+    class Meta:
+        model = EscalationPolicy
+        skip_postgeneration_save = True
+
+    name = factory.Sequence(lambda n: f"Policy {n}")
+    repeat_times = 0
+
+    @factory.post_generation  # type: ignore[misc]
+    def steps(
+        self,
+        create: bool,
+        steps: list[tuple[int, list[User | Team | Schedule]]] | None,
+        **kwargs: Any,
+    ) -> None:
+        """Add steps of (delay in minutes, targets)."""
+        for position, (delay, targets) in enumerate(steps or [], start=1):
+            step = PolicyStep.objects.create(policy=self, position=position, delay_minutes=delay)
+            for target in targets:
+                kind = type(target).__name__.lower()
+                StepTarget.objects.create(step=step, **{kind: target})

@@ -1,0 +1,59 @@
+"""The cast, and providers that listen on this machine."""
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import Settings
+
+from incidents.models import Incident
+from notifications.channels import CHANNELS
+from notifications.channels.email import EmailChannel
+from opsknight.models import User
+from tests.factories import IncidentFactory, ServiceFactory, TeamFactory, UserFactory
+from tests.notifications.providers import Endpoint, Mailbox, running_endpoint, running_mailbox
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return UserFactory(name="Alice", role=User.Role.ADMIN)
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return UserFactory(name="Bob", role=User.Role.RESPONDER)
+
+
+@pytest.fixture
+def carol(db: None) -> User:
+    return UserFactory(name="Carol")
+
+
+@pytest.fixture
+def eve(db: None) -> User:
+    return UserFactory(name="Eve")
+
+
+@pytest.fixture
+def incident(carol: User) -> Incident:
+    """A triggered incident of a service whose team carol is in."""
+    service = ServiceFactory(name="Checkout", team=TeamFactory(members=[carol]))
+    return IncidentFactory(service=service, title="Error rate above 5 %")
+
+
+@pytest.fixture
+def mailbox(settings: Settings) -> Iterator[Mailbox]:
+    """A mail server, and EMAIL_URL set to it."""
+    with running_mailbox() as mailbox:
+        settings.EMAIL_URL = mailbox.url
+        yield mailbox
+        channel = CHANNELS["email"]
+        assert isinstance(channel, EmailChannel)
+        channel.connections.close_all()
+
+
+@pytest.fixture
+def endpoint(settings: Settings) -> Iterator[Endpoint]:
+    """A receiver of webhooks; private addresses are allowed."""
+    settings.WEBHOOK_ALLOW_PRIVATE = True
+    with running_endpoint() as endpoint:
+        yield endpoint
