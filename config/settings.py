@@ -7,7 +7,14 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from config import embedded
-from config.env import broker_url, database_from_url, env, read_secrets, vapid_public_key
+from config.env import (
+    broker_url,
+    database_from_url,
+    env,
+    local_url,
+    read_secrets,
+    vapid_public_key,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -16,7 +23,7 @@ HOME = Path(env.str("OPSKNIGHT_HOME", default=str(BASE_DIR / "var"))).resolve()
 BIND = env.str("OPSKNIGHT_BIND", default="127.0.0.1")
 PORT = env.int("OPSKNIGHT_PORT", default=8000)
 DEBUG = env.bool("OPSKNIGHT_DEBUG", default=False)
-PUBLIC_URL = env.str("OPSKNIGHT_URL", default=f"http://localhost:{PORT}").rstrip("/")
+PUBLIC_URL = env.str("OPSKNIGHT_URL", default=local_url(BIND, PORT)).rstrip("/")
 if urlsplit(PUBLIC_URL).scheme not in ("http", "https"):
     raise ImproperlyConfigured("OPSKNIGHT_URL must start with http:// or https://.")
 ADMIN_EMAIL = env.str("OPSKNIGHT_ADMIN_EMAIL", default="")
@@ -71,6 +78,7 @@ INSTALLED_APPS = [
     "incidents",
     "notifications",
     "escalations",
+    "config",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -168,14 +176,17 @@ WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
 CELERY_BROKER_URL = broker_url(REDIS_URL)
 
 # --- REST -----------------------------------------------------------------------------------------
+# Requests of one key, or of one person with a session.
+API_RATE = "600/m"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "opsknight.api.authentication.ApiKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["opsknight.api.permissions.ScopedPermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["opsknight.api.throttling.KeyThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["opsknight.api.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "opsknight.api.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -185,10 +196,23 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "OpsKnight API",
     "VERSION": "1",
+    "DESCRIPTION": (
+        'Every error has one shape: `{"error": {"code", "message", "fields"}}`. '
+        "Lists come in pages: follow `next`. Times are ISO 8601 in UTC."
+    ),
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "docExpansion": "list"},
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "PREPROCESSING_HOOKS": ["opsknight.api.schema.without_trailing_slash"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "opsknight.api.schema.with_errors",
+        "incidents.api.door_schema.with_door",
+    ],
 }
 
 # --- Live pages -----------------------------------------------------------------------------------
