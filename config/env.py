@@ -142,6 +142,13 @@ def database_from_url(url: str) -> dict[str, Any]:
     return config
 
 
+def local_url(bind: str, port: int) -> str:
+    """Where a browser on this machine finds the pages, also when bound to every address."""
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not bound
+    host = everywhere.get(bind, bind)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def broker_url(redis_url: str) -> str:
     """The Redis address as Celery spells it (`unix://` becomes `redis+socket://`)."""
     parts = urlsplit(redis_url)
