@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 
 from tests.stack import Stack, start_stack, temporary_home
 
@@ -12,3 +13,26 @@ def running_stack() -> Iterator[Stack]:
     """One running OpsKnight for all tests that only look at it and clean up behind themselves."""
     with temporary_home() as home, start_stack(home) as stack:
         yield stack
+
+
+def pytest_configure() -> None:
+    """Serve static files as they lie in the repository: collecting them takes seconds."""
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+    settings.STORAGES["staticfiles"] = {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+    }
+
+
+@pytest.fixture(scope="session")
+def static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder where production has the collected static files."""
+    return tmp_path_factory.mktemp("static")
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Settings, static_root: Path) -> None:
+    """Pages in tests name static files without hashes, so nothing has to be collected first."""
+    settings.STATIC_ROOT = static_root
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
