@@ -18,6 +18,7 @@ from escalations.models import (
     StepTarget,
 )
 from escalations.oncall import Layer, Rotation, ScheduleSpec, next_handoff, on_call_at
+from incidents.models import Service
 from opsknight.errors import NotAllowed, NotFound
 from opsknight.models import User
 
@@ -66,7 +67,7 @@ def get_schedule_to_change_for(user: User, pk: int) -> Schedule:
 
 
 def layers_of(schedule_ids: Iterable[int]) -> QuerySet[ScheduleLayer]:
-    """The layers of many schedules, the first in rank first, members with their users; 2 queries."""
+    """The layers of many schedules in their order, members with their users; 2 queries."""
     members = LayerMember.objects.select_related("user").order_by("position", "id")
     return (
         ScheduleLayer.objects.filter(schedule_id__in=list(schedule_ids))
@@ -193,3 +194,9 @@ def names_of_policies_paging(schedule: Schedule, *, limit: int = 5) -> list[str]
     """The policies that name a schedule, which therefore cannot be deleted."""
     names = EscalationPolicy.objects.filter(steps__targets__schedule=schedule).distinct()
     return list(names.values_list("name", flat=True)[:limit])
+
+
+def names_of_services_using(policy: EscalationPolicy, *, limit: int = 5) -> list[str]:
+    """The services that escalate by a policy, which therefore cannot be deleted."""
+    names = Service.objects.filter(escalation_policy=policy).values_list("name", flat=True)
+    return list(names[:limit])

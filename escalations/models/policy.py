@@ -28,9 +28,7 @@ class EscalationPolicy(models.Model):
         ordering = ("name",)
         verbose_name_plural = "escalation policies"
         constraints = (
-            models.CheckConstraint(
-                condition=Q(repeat_times__lte=100), name="policy_repeat_times"
-            ),
+            models.CheckConstraint(condition=Q(repeat_times__lte=100), name="policy_repeat_times"),
             models.CheckConstraint(
                 condition=Q(repeat_after_minutes__gte=1, repeat_after_minutes__lte=7 * 24 * 60),
                 name="policy_repeat_after_minutes",

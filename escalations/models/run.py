@@ -77,9 +77,7 @@ class EnginePass(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        constraints = (
-            models.CheckConstraint(condition=Q(id=1), name="engine_pass_is_one_row"),
-        )
+        constraints = (models.CheckConstraint(condition=Q(id=1), name="engine_pass_is_one_row"),)
 
     def __str__(self) -> str:
         return f"Engine pass at {self.at:%H:%M:%S}"

@@ -61,8 +61,13 @@ def _claim(now: datetime | None, limit: int) -> tuple[Sequence[Incident], dateti
             status=Incident.Status.TRIGGERED, escalate_at__lte=Now() if now is None else now
         )
         .select_related("service__team")
-        .only("escalate_at", "assignee_id", "service__name", "service__escalation_policy_id",
-              "service__team__name")
+        .only(
+            "escalate_at",
+            "assignee_id",
+            "service__name",
+            "service__escalation_policy_id",
+            "service__team__name",
+        )
         .annotate(database_now=Now())
         .order_by("escalate_at")
         .select_for_update(skip_locked=True, of=("self",), no_key=True)[:limit]
