@@ -1,9 +1,11 @@
 """Fixtures for every test. PostgreSQL and Redis are started by tests/services.py."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
+from pytest_django import Settings
 
 from tests.stack import Stack, start_stack, temporary_home
 
