@@ -76,6 +76,14 @@ def layers_of(schedule_ids: Iterable[int]) -> QuerySet[ScheduleLayer]:
     )
 
 
+def schedules_with_layers(user: User) -> QuerySet[Schedule]:
+    """Visible schedules with layers and members, for the API; 3 queries."""
+    members = LayerMember.objects.order_by("position", "id")
+    layers = ScheduleLayer.objects.order_by("position", "id")
+    layers = layers.prefetch_related(Prefetch("members", members))
+    return visible_schedules(user).prefetch_related(Prefetch("layers", layers))
+
+
 def spec_of(schedule: Schedule, layers: Iterable[ScheduleLayer]) -> ScheduleSpec:
     """One schedule as data for `oncall`; `layers` as `layers_of` gives them.
 
@@ -188,6 +196,14 @@ def steps_of(policy_ids: Iterable[int]) -> QuerySet[PolicyStep]:
         .prefetch_related(Prefetch("targets", targets))
         .order_by("policy_id", "position", "id")
     )
+
+
+def policies_with_steps(user: User) -> QuerySet[EscalationPolicy]:
+    """Visible policies with steps and targets, for the API; 3 queries."""
+    targets = StepTarget.objects.select_related("user", "team", "schedule").order_by("id")
+    steps = PolicyStep.objects.order_by("position", "id")
+    steps = steps.prefetch_related(Prefetch("targets", targets))
+    return visible_policies(user).prefetch_related(Prefetch("steps", steps))
 
 
 def names_of_policies_paging(schedule: Schedule, *, limit: int = 5) -> list[str]:
