@@ -70,8 +70,7 @@ def claim_pages(*, channel: str, limit: int) -> list[Page]:
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
-            params = {"channel": channel, "limit": limit, "lease": LEASE_SECONDS}
-            cursor.execute(_CLAIM, params)
+            cursor.execute(_CLAIM, {"channel": channel, "limit": limit, "lease": LEASE_SECONDS})
             rows = cursor.fetchall()
         if not rows:
             return []

@@ -85,7 +85,9 @@ def _lock_ours(outcomes: Sequence[Outcome]) -> list[tuple[Notification, Outcome]
         .annotate(clock=StatementTime())
         .order_by("pk")
     )
-    ours = [(r, by_id[r.pk]) for r in rows if r.attempts == by_id[r.pk].page.attempt]
+    ours: list[tuple[Notification, Outcome]] = [
+        (row, by_id[row.pk]) for row in rows if row.attempts == by_id[row.pk].page.attempt
+    ]
     lost = by_id.keys() - {row.pk for row, _ in ours}
     if lost:
         logger.warning("Outcomes of %s came after their leases were lost.", sorted(lost))
@@ -116,9 +118,9 @@ def _settle(row: Notification, outcome: Outcome) -> TimelineEntry | None:
 
 def backoff(attempts: int, retry_after: timedelta | None) -> timedelta:
     """How long to wait after so many attempts: doubling, jittered, or as long as asked for."""
-    wait = min(FIRST_BACKOFF * 2 ** (attempts - 1), LONGEST_BACKOFF)
-    wait *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
-    return max(wait, retry_after or timedelta())
+    wait: timedelta = min(FIRST_BACKOFF * 2 ** (attempts - 1), LONGEST_BACKOFF)
+    jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
+    return max(wait * jitter, retry_after or timedelta())
 
 
 def _save(rows: list[Notification]) -> None:
@@ -171,11 +173,11 @@ def _give_up(row: Notification, outcome: Outcome) -> TimelineEntry:
     if outcome.error is not None and outcome.error.breaks_address:
         _break_method(row)
     next_step = take_next_way(row=row, now=now)
-    phrase = CHANNELS[row.channel].phrase
+    phrase, why = CHANNELS[row.channel].phrase, row.last_error.rstrip(". ")
     return build_entry(
         incident_id=row.incident_id,
         kind=TimelineEntry.Kind.PAGE_FAILED,
-        message=f"Page to {row.user} {phrase} failed: {row.last_error} {next_step}",
+        message=f"Page to {row.user} {phrase} failed: {why}. {next_step}",
         now=now,
         data=_data(row),
     )
@@ -183,7 +185,9 @@ def _give_up(row: Notification, outcome: Outcome) -> TimelineEntry:
 
 def _break_method(row: Notification) -> None:
     """Switch the address off until its owner looks at it; the settings page says why."""
-    method = ContactMethod.objects.filter(pk=row.contact_method_id, enabled=True).first()
+    # Without its secret: a lost encryption key must not keep outcomes from being recorded.
+    methods = ContactMethod.objects.defer("secret").filter(enabled=True)
+    method = methods.filter(pk=row.contact_method_id or 0).first()
     if method is None:
         return
     method.enabled = False

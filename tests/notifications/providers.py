@@ -56,13 +56,21 @@ class Mailbox:
         return "250 OK"
 
 
+class FreePortController(Controller):
+    """Listens on a port that the system chose."""
+
+    def _trigger_server(self) -> None:
+        self.port = self.server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        super()._trigger_server()
+
+
 @contextmanager
 def running_mailbox() -> Iterator[Mailbox]:
     """An SMTP server on a free port."""
     mailbox = Mailbox()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=0)
+    controller = FreePortController(mailbox, hostname="127.0.0.1", port=0)
     controller.start()
-    mailbox.port = controller.server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+    mailbox.port = controller.port
     try:
         yield mailbox
     finally:
