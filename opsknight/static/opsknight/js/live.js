@@ -12,7 +12,7 @@ const SILENCE_MS = 50_000; // the server says "keep-alive" every 20 s
 const POLL_MS = 10_000;
 const PATIENCE_MS = 10_000; // without a connection for this long, poll
 const RETRY_MS = 30_000; // refused (503, a proxy's 502): ask again after this, plus jitter
-const SPREAD_MS = 2_000; // thousands of pages reconnect at once after a restart
+const SPREAD_MS = 2_000; // thousands of pages reconnect at once after a restart; see spreadOf
 
 class LiveStream extends HTMLElement {
   connectedCallback() {
@@ -43,16 +43,26 @@ class LiveStream extends HTMLElement {
     this.close();
     this.setState("connecting");
     this.giveUp = setTimeout(() => this.poll(), PATIENCE_MS);
-    const source = new EventSource(this.getAttribute("src"));
+    const source = new EventSource(this.address());
     this.source = source;
     source.addEventListener("error", () => this.failed());
     source.addEventListener("stream-error", () => this.refused());
-    source.addEventListener("stream-open", () => this.opened());
-    source.addEventListener("stream-reset", () => this.catchUp());
+    source.addEventListener("stream-open", (event) => this.opened(event));
+    // Something may be missing; many incidents changed at once: fetch instead of being sent it.
+    for (const name of ["stream-reset", "incidents"]) {
+      source.addEventListener(name, (event) => this.catchUp(spreadOf(event)));
+    }
     source.addEventListener("keep-alive", () => this.heard());
     for (const name of ["incident", "counters", "notification", "oncall"]) {
       source.addEventListener(name, (event) => this.receive(name, event.data));
     }
+  }
+
+  /** With how long ago the page was read: the stream begins with what changed since then. */
+  address() {
+    const { requestStart = 0 } = performance.getEntriesByType("navigation")[0] ?? {};
+    const age = this.isStale ? 0 : Math.round(performance.now() - requestStart);
+    return `${this.getAttribute("src")}?age=${age}`;
   }
 
   close() {
@@ -64,13 +74,13 @@ class LiveStream extends HTMLElement {
     this.polling = undefined;
   }
 
-  opened() {
+  opened(event) {
     clearTimeout(this.giveUp);
     clearInterval(this.polling);
     this.polling = undefined;
     this.setState("live");
     this.heard();
-    if (this.wasOpen || this.isStale) this.catchUp();
+    if (this.wasOpen || this.isStale) this.catchUp(spreadOf(event));
     this.wasOpen = true;
     this.isStale = false;
   }
@@ -109,9 +119,10 @@ class LiveStream extends HTMLElement {
   }
 
   /** Something may have been missed: fetch once what the page shows, not all pages at once. */
-  catchUp() {
-    refreshAll(SPREAD_MS);
-    setTimeout(refreshLists, Math.random() * SPREAD_MS);
+  catchUp(spread) {
+    this.heard();
+    refreshAll(spread);
+    setTimeout(refreshLists, Math.random() * spread);
   }
 
   receive(name, text) {
@@ -142,6 +153,15 @@ class LiveStream extends HTMLElement {
     if (state === "polling") announce("Live updates are interrupted; the page refreshes every 10 seconds");
     if (state === "live" && root.dataset.connection === "polling") announce("Live updates are back");
     root.dataset.connection = state;
+  }
+}
+
+/** Over how many ms all pages together spread: the server knows how many there are. */
+function spreadOf(event) {
+  try {
+    return JSON.parse(event.data).spread_ms ?? SPREAD_MS;
+  } catch {
+    return SPREAD_MS;
   }
 }
 
