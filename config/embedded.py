@@ -267,11 +267,20 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def is_ready(self) -> bool:
         """Whether our database takes a connection."""
+        # A connection before that would be refused with a FATAL line in the log.
+        if "ready" not in self._status_file_lines():
+            return False
         try:
             psycopg.connect(self.url, connect_timeout=5).close()
         except psycopg.OperationalError:
             return False
         return True
+
+    def _status_file_lines(self) -> list[str]:
+        try:
+            return (self.folder / "postmaster.pid").read_text().split()
+        except OSError:
+            return []
 
     def _stop_orphans(self) -> None:
         stop_leftovers(self.folder, "postgres", signal.SIGINT, seconds=5)

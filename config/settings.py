@@ -53,7 +53,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Applications ---------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",
+    # Only for `manage.py runserver`: importing Twisted slows every other process down.
+    *(["daphne"] if DEBUG else []),
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",

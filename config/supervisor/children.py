@@ -151,5 +151,7 @@ class Child:
                 self._log.say(self.program.name, f"did not end within {seconds:.0f} s")
 
     def _take_line(self, line: str) -> None:
+        if not line.strip():
+            return
         self.last_lines.append(line)
         self._log.say(self.program.name, line)

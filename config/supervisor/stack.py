@@ -19,6 +19,10 @@ from config.supervisor.preflight import Options
 # How many tasks a worker runs at once; threads, because the work is waiting for others.
 CONCURRENCY = {"escalations": 2, "email": 4, "webhook": 4, "default": 4}
 OTHER_CONCURRENCY = 2
+# No banner, and no Django checks: `make check` makes them, here they cost each process a while.
+CELERY = [sys.executable, "-m", "celery", "-A", "config", "--quiet", "--skip-checks"]
+# Ten lines from each worker when we are root, as in a container.
+CELERY_ENV = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
 SERVER_TIMEOUT_SECONDS = 60.0
 WEB_TIMEOUT_SECONDS = 60.0
 SERVER_STOP_SIGNALS = {
@@ -45,12 +49,11 @@ def worker(queue: str, options: Options) -> Program:
     return Program(
         queue,
         [
-            sys.executable, "-m", "celery", "-A", "config", "worker", "-Q", queue,
-            "-n", f"{queue}@%h", "--pool=threads", f"--concurrency={concurrency}",
-            f"--loglevel={options.log_level}",
+            *CELERY, "worker", "-Q", queue, "-n", f"{queue}@%h", "--pool=threads",
+            f"--concurrency={concurrency}", f"--loglevel={options.log_level}",
             "--without-gossip", "--without-mingle", "--without-heartbeat",
         ],
-        env={"DATABASE_POOL_SIZE": str(concurrency + 2)},
+        env=CELERY_ENV | {"DATABASE_POOL_SIZE": str(concurrency + 2)},
     )  # fmt: skip
 
 
@@ -59,9 +62,10 @@ def beat(options: Options) -> Program:
     return Program(
         "beat",
         [
-            sys.executable, "-m", "celery", "-A", "config", "beat",
-            "--schedule", str(options.home / "beat-schedule"), f"--loglevel={options.log_level}",
+            *CELERY, "beat", "--schedule", str(options.home / "beat-schedule"),
+            f"--loglevel={options.log_level}",
         ],
+        env=CELERY_ENV,
         stop_signals=((signal.SIGTERM, 3.0),),
     )  # fmt: skip
 
