@@ -19,7 +19,7 @@ from realtime.access import EVERYBODY, Viewer
 PENDING = 64
 # A stream ends after this much, and the page opens the next one: the web server keeps what a
 # stalled client does not read, so this bounds the memory of each.
-MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 2 * 1024 * 1024
 # Pages that are told to fetch themselves again spread over the time that this rate gives.
 REFRESHES_PER_SECOND = 50
 
