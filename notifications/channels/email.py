@@ -1,5 +1,6 @@
 """E-mail over SMTP."""
 
+import hashlib
 import re
 import smtplib
 from email.errors import MessageError
@@ -18,6 +19,7 @@ from notifications.channels.smtp import Connection, ConnectionPool, parse_email_
 
 # 7 bit: readable in the sandbox, and no server has to announce 8BITMIME.
 POLICY = SMTP.clone(cte_type="7bit")
+MAX_ID_DOMAIN_LENGTH = 40
 MAX_SUBJECT_LENGTH = 200
 MAX_DESCRIPTION_LENGTH = 4000
 
@@ -86,14 +88,14 @@ def one_line(text: str) -> str:
 def _recipient(page: Page) -> Address:
     try:
         return Address(one_line(page.recipient.name), addr_spec=_ascii_domain(page.address))
-    except (ValueError, MessageError) as error:
+    except (ValueError, IndexError, MessageError) as error:  # IndexError: email's own parser
         raise DeliveryError(
             f"The address cannot be used: {error}", permanent=True, breaks_address=True
         ) from error
 
 
 def _write_headers(mail: EmailMessage, page: Page) -> None:
-    domain = urlsplit(settings.PUBLIC_URL).hostname or "localhost"
+    domain = _id_domain()
     thread = f"<incident-{page.incident.id}@{domain}>"
     mail["From"] = settings.DEFAULT_FROM_EMAIL
     mail["Subject"] = subject_of(page)
@@ -106,6 +108,14 @@ def _write_headers(mail: EmailMessage, page: Page) -> None:
     mail["X-OpsKnight-Incident"] = str(page.incident.id)
     if page.incident.urgency == "high":
         mail["Importance"] = "high"
+
+
+def _id_domain() -> str:
+    """The right side of message ids. A long one would be folded into encoded words and break."""
+    domain = urlsplit(settings.PUBLIC_URL).hostname or "localhost"
+    if len(domain) <= MAX_ID_DOMAIN_LENGTH:
+        return domain
+    return hashlib.sha256(domain.encode()).hexdigest()[:24] + ".opsknight"
 
 
 def _ascii_domain(address: str) -> str:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpcore
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from notifications.channels.base import (
@@ -23,6 +24,7 @@ from notifications.channels.base import (
 )
 from notifications.channels.outgoing_http import PrivateAddress, post
 from notifications.models import Notification
+from notifications.models.preferences import validate_webhook_address
 from opsknight.encryption import CannotDecrypt, decrypt
 
 # "Try again": everything else from 300 to 499 will not become better by itself.
@@ -43,6 +45,7 @@ class WebhookChannel(Channel):
 
     def render(self, page: Page) -> Message:
         """Body and headers; the time stamp, and with it the signature, is that of the attempt."""
+        _check_address(page.address)
         body = json.dumps(payload_of(page), separators=(",", ":")).encode()
         stamp = str(time.time_ns() // 1_000_000)
         headers = {
@@ -70,10 +73,6 @@ class WebhookChannel(Channel):
             raise DeliveryError(
                 "The address leads into a private network.", permanent=True, breaks_address=True
             ) from error
-        except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError) as error:
-            raise DeliveryError(
-                "The address cannot be used.", permanent=True, breaks_address=True
-            ) from error
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
             raise DeliveryError(f"No connection: {error or 'it took too long'}.") from error
         except (
@@ -83,6 +82,15 @@ class WebhookChannel(Channel):
         ) as error:
             raise DeliveryError("The other side fell silent.", may_have_arrived=True) from error
         check_answer(answer.status, answer.headers.get("retry-after", ""))
+
+
+def _check_address(address: str) -> None:
+    try:
+        validate_webhook_address(address)
+    except ValidationError as error:
+        raise DeliveryError(
+            "The address cannot be used.", permanent=True, breaks_address=True
+        ) from error
 
 
 def check_answer(status: int, retry_after: str) -> None:

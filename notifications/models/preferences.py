@@ -60,7 +60,7 @@ class ContactMethod(models.Model):
                 self.address = self.address.lower()
                 validate_email(self.address)
             elif self.channel == Channel.WEBHOOK:
-                _validate_webhook(self.address)
+                validate_webhook_address(self.address)
         except ValidationError as error:
             raise ValidationError({"address": error}) from error
 
@@ -70,7 +70,7 @@ class ContactMethod(models.Model):
         return bool(self.broken_reason)
 
 
-def _validate_webhook(address: str) -> None:
+def validate_webhook_address(address: str) -> None:
     """http and https only. Where it leads is checked at every send: names can change."""
     try:
         parts = urlsplit(address)
