@@ -1,5 +1,44 @@
-"""The REST API's URL map."""
+"""The REST API's URL map. Every address is taken with and without a slash at the end."""
 
-from django.urls.resolvers import URLPattern
+from django.http import HttpRequest, JsonResponse
+from django.urls import include, path, re_path
+from django.urls.resolvers import URLPattern, URLResolver
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern] = []
+from config.health import health
+from escalations.api.policies import PolicyViewSet
+from escalations.api.schedules import ScheduleViewSet
+from incidents.api.events import EventViewSet
+from incidents.api.incidents import IncidentViewSet
+from incidents.api.services import IntegrationViewSet, ServiceViewSet
+from opsknight.api.people import TeamViewSet, UserViewSet
+from opsknight.errors import error_body
+
+
+@csrf_exempt
+def unknown_address(request: HttpRequest) -> JsonResponse:
+    """There is nothing here, whatever the method."""
+    return JsonResponse(error_body("not_found", "There is nothing at this address."), status=404)
+
+
+router = SimpleRouter()
+# A redirect would turn a POST into a GET, so both forms are the address.
+router.trailing_slash = "/?"
+router.register("escalation-policies", PolicyViewSet, basename="escalation-policy")
+router.register("events", EventViewSet, basename="event")
+router.register("incidents", IncidentViewSet, basename="incident")
+router.register("integrations", IntegrationViewSet, basename="integration")
+router.register("schedules", ScheduleViewSet, basename="schedule")
+router.register("services", ServiceViewSet, basename="service")
+router.register("teams", TeamViewSet, basename="team")
+router.register("users", UserViewSet, basename="user")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("v1/", include(router.urls)),
+    re_path(r"^schema/?$", SpectacularAPIView.as_view(), name="schema"),
+    # The slash is part of it: the page's Content-Security-Policy is relaxed below /api/docs/.
+    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    re_path(r"^health/?$", health, name="health"),
+]

@@ -12,9 +12,11 @@ from django.urls import re_path
 # Any: Channels routes ASGI applications with Django's `re_path`, whose types know views only.
 django_application: Any = get_asgi_application()  # loads the apps; the door needs them
 
+from config import health as health_page
 from incidents.intake import door as intake_door
 
 door: Any = intake_door.application
+health: Any = health_page.application
 
 application = ProtocolTypeRouter(
     {
@@ -23,6 +25,7 @@ application = ProtocolTypeRouter(
                 re_path(r"^api/events/?$", door),
                 re_path(r"^v2/enqueue/?$", door),
                 re_path(r"^api/integrations/", door),
+                re_path(r"^api/health/?$", health),
                 re_path(r"", django_application),
             ]
         )

@@ -1,9 +1,10 @@
 """The URL map; the door (`/api/events`, `/v2/enqueue`, …) is routed in `config/asgi.py`."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from config.api import unknown_address
 from config.api import urlpatterns as api_urls
 from opsknight.web.login import admin_sign_in, sign_out
 
@@ -19,6 +20,8 @@ urlpatterns = [
     path("", include("incidents.web.urls")),
     path("", include("notifications.web.urls")),
     path("", include("escalations.web.urls")),
+    # Also where DEBUG would show its own page: JSON for every unknown address of the API.
+    re_path(r"^api/", unknown_address),
 ]
 
 handler400 = "opsknight.web.errors.bad_request"

@@ -27,6 +27,12 @@ def visible_teams(user: User) -> QuerySet[Team]:
     return teams if user.is_active else teams.none()
 
 
+def teams_with_members(user: User) -> QuerySet[Team]:
+    """Visible teams with their members, for a list; two queries."""
+    members = TeamMember.objects.select_related("user").order_by("user__name", "pk")
+    return visible_teams(user).prefetch_related(Prefetch("memberships", members))
+
+
 def get_team_for(user: User, pk: int) -> Team:
     """One team; raises NotFound."""
     team = visible_teams(user).filter(pk=pk).first()

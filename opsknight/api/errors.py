@@ -63,8 +63,6 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
             return _of_ours(error)
         case exceptions.ValidationError():
             return refusal(error.status_code, "invalid", *_fields_of(error))
-        case exceptions.Throttled():
-            return _throttled(error)
         case exceptions.APIException():
             return _of_drf(error)
         case Http404():
@@ -101,6 +99,8 @@ def _of_ours(error: OpsKnightError) -> Response:
     if error.status >= 500:
         logger.error("%s: %s", error.code, error.message, exc_info=error)
         headers["Retry-After"] = str(RETRY_SECONDS)
+    if (seconds := getattr(error, "retry_after_seconds", None)) is not None:
+        headers["Retry-After"] = str(seconds)
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = AUTHENTICATE
     return refusal(error.status, error.code, error.message, error.fields, headers)
@@ -116,12 +116,6 @@ def _of_drf(error: exceptions.APIException) -> Response:
         code = "csrf_failed"
         text = "Send the CSRF token of this session in the header X-CSRFToken, or use an API key."
     return refusal(error.status_code, code, text or detail, headers=headers)
-
-
-def _throttled(error: exceptions.Throttled) -> Response:
-    seconds = max(1, int(error.wait or 1))
-    message = f"Too many requests: try again in {seconds} s."
-    return refusal(429, "rate_limited", message, headers={"Retry-After": str(seconds)})
 
 
 def _of_database(error: Exception) -> Response | None:

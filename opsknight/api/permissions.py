@@ -1,11 +1,17 @@
 """What a key may be used for. What its owner may do is asked by selectors and services."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from opsknight.errors import NotAllowed
 from opsknight.models import ApiKey, User
+
+if TYPE_CHECKING:  # views import the default permissions and throttles
+    from rest_framework.views import APIView
 
 
 class MissingScope(NotAllowed):
