@@ -1,0 +1,61 @@
+"""Each environment variable is read in config/ only, and each is documented."""
+
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+from config.env import Secrets
+from tests.stack import ROOT
+
+READ = re.compile(r"""\benv\.\w+\(\s*["']([A-Z_]+)["']""")
+# Read by docker-compose.yml alone.
+COMPOSE_ONLY = {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
+APPS = ("opsknight", "realtime", "incidents", "notifications", "escalations")
+
+
+def variables_read() -> set[str]:
+    sources = "\n".join(path.read_text() for path in (ROOT / "config").glob("*.py"))
+    return set(READ.findall(sources)) | set(Secrets.__annotations__)
+
+
+def python_files(folders: Iterable[str]) -> list[Path]:
+    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+
+
+def test_every_variable_has_a_line_in_the_example() -> None:
+    example = (ROOT / ".env.example").read_text()
+
+    names = set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
+
+    assert names == variables_read() | COMPOSE_ONLY
+
+
+def test_every_line_of_the_example_has_a_comment_and_no_value() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+
+    bad = [
+        line
+        for before, line in pairwise(lines)
+        if line and not line.startswith("#") and not (before[:2] == "# " and line.endswith("="))
+    ]
+
+    assert bad == []
+
+
+def test_every_variable_is_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "reference" / "settings.md").read_text()
+
+    names = set(re.findall(r"^\| `([A-Z_]+)` \|", reference, re.MULTILINE))
+
+    assert names == variables_read() | COMPOSE_ONLY
+
+
+def test_the_environment_is_read_in_config_only() -> None:
+    readers = [
+        str(path.relative_to(ROOT))
+        for path in python_files(APPS)
+        if re.search(r"os\.environ|os\.getenv|environ\.Env", path.read_text())
+    ]
+
+    assert readers == []
