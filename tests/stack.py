@@ -77,7 +77,7 @@ class Stack:
         self.base_url = f"http://127.0.0.1:{port}"
         self.env = stack_environment(home, port, env)
         self.log_path = home / "supervisor.log"
-        with self.log_path.open("ab") as log:
+        with self.log_path.open("wb") as log:
             self.supervisor = subprocess.Popen(
                 [sys.executable, "-m", "config.supervisor"],
                 cwd=ROOT,
@@ -98,7 +98,7 @@ class Stack:
 
     @property
     def log(self) -> str:
-        """Everything that the supervisor and its processes have printed."""
+        """Everything that the supervisor and its processes have printed since this start."""
         return self.log_path.read_text(errors="replace")
 
     def wait_until_ready(self) -> None:
