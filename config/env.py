@@ -17,10 +17,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 class Env(environ.Env):  # type: ignore[misc]  # the library has no types
-    """Says which variable is wrong, where the library only says what the value is."""
+    """Takes an empty variable for an absent one, and says which variable is wrong."""
 
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
         """The converted value of one variable; raises ImproperlyConfigured."""
+        default = kwargs.get("default", self.NOTSET)
+        if self.ENVIRON.get(var) == "" and default is not self.NOTSET:
+            return default
         try:
             return super().get_value(var, *args, **kwargs)
         except ValueError as error:

@@ -5,7 +5,10 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from config.env import Secrets
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.env import Secrets, env
 from tests.stack import ROOT
 
 READ = re.compile(r"""\benv\.\w+\(\s*["']([A-Z_]+)["']""")
@@ -59,3 +62,16 @@ def test_the_environment_is_read_in_config_only() -> None:
     ]
 
     assert readers == []
+
+
+def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPSKNIGHT_PORT", "")
+
+    assert env.int("OPSKNIGHT_PORT", default=8000) == 8000
+
+
+def test_a_wrong_value_is_answered_with_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPSKNIGHT_PORT", "eighty")
+
+    with pytest.raises(ImproperlyConfigured, match="OPSKNIGHT_PORT has a wrong value"):
+        env.int("OPSKNIGHT_PORT", default=8000)
