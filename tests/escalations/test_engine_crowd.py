@@ -59,7 +59,7 @@ def test_each_pass_takes_the_longest_due_first_and_no_more_than_its_limit(
 
 
 def in_threads(number: int, work: Callable[[], object]) -> None:
-    """Run `work` in so many threads at once, each with its own connection; raise what they raise."""
+    """Run `work` in so many threads at once, each on its own connection; raise what they raise."""
     barrier = threading.Barrier(number)
     errors: list[BaseException] = []
 
