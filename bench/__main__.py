@@ -3,10 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import intake, page
+from bench import intake, page, realtime
 from bench.figures import Figure
 
-PARTS: dict[str, Callable[[], Iterator[Figure]]] = {"intake": intake.run, "page": page.run}
+PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "intake": intake.run,
+    "page": page.run,
+    "realtime": realtime.run,
+}
 
 
 def main(names: list[str]) -> int:
