@@ -17,13 +17,26 @@ from escalations.models import (
     ScheduleLayer,
     StepTarget,
 )
-from escalations.oncall import Layer, Rotation, ScheduleSpec, next_handoff, on_call_at
+from escalations.oncall import (
+    Layer,
+    Rotation,
+    RotationKind,
+    ScheduleSpec,
+    next_handoff,
+    on_call_at,
+)
 from incidents.models import Service
 from opsknight.errors import NotAllowed, NotFound
 from opsknight.models import User
 
 # What oncall.py raises for a schedule that cannot be calculated: an unknown zone, an absurd date.
 UNREADABLE = (ValueError, OverflowError, ZoneInfoNotFoundError)
+KINDS: dict[str, RotationKind] = {
+    ScheduleLayer.Rotation.HOURLY: "hourly",
+    ScheduleLayer.Rotation.DAILY: "daily",
+    ScheduleLayer.Rotation.WEEKLY: "weekly",
+    ScheduleLayer.Rotation.MONTHLY: "monthly",
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ def spec_of(schedule: Schedule, layers: Iterable[ScheduleLayer]) -> ScheduleSpec
 
 def _layer(layer: ScheduleLayer) -> Layer:
     rotation = Rotation(
-        kind=ScheduleLayer.Rotation(layer.rotation).value,
+        kind=KINDS[layer.rotation],
         length=layer.rotation_length,
         starts_at=layer.starts_at,
     )

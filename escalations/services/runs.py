@@ -59,8 +59,9 @@ def load_runs(*, incidents: Sequence[Incident], now: datetime) -> list[DueRun]:
     """
     runs = {r.incident_id: r for r in EscalationRun.objects.filter(incident__in=incidents)}
     starting = [i for i in incidents if _must_start(i, runs.get(i.pk))]
-    policy_ids = {i.service.escalation_policy_id for i in starting} - {None}
-    policies = _load_policies(policy_ids) if policy_ids else {}
+    policies = _load_policies(
+        {policy_id for i in starting if (policy_id := i.service.escalation_policy_id) is not None}
+    )
     due = []
     for incident in incidents:
         old = runs.get(incident.pk)
@@ -104,6 +105,8 @@ def _load_policies(
     policy_ids: Iterable[int],
 ) -> dict[int, tuple[EscalationPolicy, list[StepSnapshot]]]:
     policies = EscalationPolicy.objects.in_bulk(list(policy_ids))
+    if not policies:
+        return {}
     steps: dict[int, list[StepSnapshot]] = {policy_id: [] for policy_id in policies}
     for step in steps_of(policies):
         steps[step.policy_id].append(snapshot_of(step))

@@ -1,0 +1,111 @@
+"""Forms and formsets of the admin: what they refuse says what to do instead."""
+
+from typing import Any, TypeAlias
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms import BaseInlineFormSet, ModelForm
+
+from escalations.models import LayerMember, PolicyStep, ScheduleLayer, StepTarget
+from escalations.oncall import Rotation
+from escalations.services.people import why_not_pageable
+from opsknight.models import User
+
+# Django's forms take a type parameter only where its stubs are installed.
+AnyForm: TypeAlias = "ModelForm[Any]"
+
+
+class NumberedForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A row with a position. Positions may clash while rows are moved: saving numbers them anew."""
+
+    def has_changed(self) -> bool:
+        """A new row whose own fields were left as they are counts once something is in it."""
+        nested = getattr(self, "nested_formsets", ())
+        return super().has_changed() or any(inline.formset.has_changed() for inline in nested)
+
+    def _get_validation_exclusions(self) -> set[str]:
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded | {"position"}
+
+
+class StepForm(NumberedForm):
+    """One step of a policy."""
+
+    class Meta:
+        model = PolicyStep
+        fields = ("position", "delay_minutes")
+
+
+class LayerForm(NumberedForm):
+    """One layer of a schedule."""
+
+    class Meta:
+        model = ScheduleLayer
+        fields = ("name", "position", "rotation", "rotation_length", "starts_at", "ends_at")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a rotation that no calendar could be made of."""
+        values = super().clean() or {}
+        length, starts_at = values.get("rotation_length"), values.get("starts_at")
+        if starts_at is None or length is None or length < 1:
+            return values
+        try:
+            Rotation("daily", 1, starts_at)
+        except ValueError as error:
+            self.add_error("starts_at", f"Use another date: {error}.")
+        return values
+
+
+class MemberForm(NumberedForm):
+    """One place in a rotation."""
+
+    class Meta:
+        model = LayerMember
+        fields = ("position", "user")
+        error_messages = {  # noqa: RUF012 — Django's way
+            "user": {"required": "Choose a person, or remove this place."}
+        }
+
+    def clean_user(self) -> User | None:
+        """Newly named people must be pageable; those already there may leave in their own time."""
+        user: User | None = self.cleaned_data.get("user")
+        if user is not None and "user" in self.changed_data:
+            _check_pageable(user)
+        return user
+
+
+class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Whom a step pages: exactly one of user, team and schedule."""
+
+    class Meta:
+        model = StepTarget
+        fields = ("user", "team", "schedule")
+
+    def clean_user(self) -> User | None:
+        """Newly named people must be pageable."""
+        user: User | None = self.cleaned_data.get("user")
+        if user is not None and "user" in self.changed_data:
+            _check_pageable(user)
+        return user
+
+
+def _check_pageable(user: User) -> None:
+    if reason := why_not_pageable(user.pk, {user.pk: user}):
+        raise ValidationError(reason)
+
+
+class TargetFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """The targets of one step."""
+
+    def clean(self) -> None:
+        """Refuse the same target twice: the database would, without saying why."""
+        super().clean()
+        seen = set()
+        for form in self.forms:
+            values = getattr(form, "cleaned_data", {})
+            if not values or values.get("DELETE"):
+                continue
+            target = tuple(values.get(name) for name in ("user", "team", "schedule"))
+            if target in seen and any(target):
+                form.add_error(None, "This step names that target already. Remove one of them.")
+            seen.add(target)

@@ -1,0 +1,305 @@
+"""Pages and panels of on call and escalation: what they show, and to whom."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from escalations.models import LayerMember, Schedule
+from incidents.models import Incident, Service
+from incidents.services.lifecycle import acknowledge_incidents
+from opsknight.models import AuditEntry, User
+from tests.escalations.walk import MINUTE, escalating, policy_of, take_all
+from tests.factories import PolicyFactory, ScheduleFactory, ScheduleLayerFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def schedule(bob: User, carol: User) -> Schedule:
+    """Bob is on call this week, Carol the next."""
+    return ScheduleFactory(name="Primary", members=[bob, carol], time_zone="Europe/Vienna")
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page(user: User, name: str, *args: int, query: str = "") -> str:
+    """The text of a page that answers 200."""
+    answer = signed_in(user).get(reverse(name, args=args) + query)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+# Who may see
+
+
+@pytest.mark.parametrize(
+    "name", ["schedules", "schedule", "policies", "policy", "on_call_panel", "plan_panel"]
+)
+def test_anonymous_people_are_sent_to_the_login(
+    name: str, client: Client, schedule: Schedule, service: Service, now: datetime
+) -> None:
+    args = {
+        "schedule": [schedule.pk],
+        "policy": [PolicyFactory().pk],
+        "plan_panel": [escalating(service, now).pk],
+    }
+    address = reverse(f"escalations:{name}", args=args.get(name, []))
+
+    answer = client.get(address)
+
+    assert answer.status_code == 302
+    assert answer["Location"] == f"{reverse('opsknight:login')}?next={address}"
+
+
+@pytest.mark.parametrize("name", ["schedule", "policy", "plan_panel"])
+def test_what_does_not_exist_is_404(name: str, alice: User) -> None:
+    answer = signed_in(alice).get(reverse(f"escalations:{name}", args=[12345]))
+
+    assert answer.status_code == 404
+
+
+def test_plan_of_an_incident_is_404_for_a_stranger(
+    service: Service, eve: User, carol: User, now: datetime
+) -> None:
+    address = reverse("escalations:plan_panel", args=[escalating(service, now).pk])
+
+    assert signed_in(carol).get(address).status_code == 200
+    assert signed_in(eve).get(address).status_code == 404
+
+
+def test_plan_of_a_private_incident_is_404_even_for_administrators(
+    service: Service, alice: User, now: datetime
+) -> None:
+    incident = escalating(service, now, visibility=Incident.Visibility.PRIVATE)
+
+    answer = signed_in(alice).get(reverse("escalations:plan_panel", args=[incident.pk]))
+
+    assert answer.status_code == 404
+
+
+# Schedules
+
+
+def test_list_says_who_is_on_call_and_who_is_next(schedule: Schedule, eve: User) -> None:
+    text = page(eve, "escalations:schedules")
+
+    assert text.index("Bob") < text.index("Carol")
+    assert "Europe/Vienna" in text
+
+
+def test_list_marks_a_schedule_with_nobody(eve: User) -> None:
+    ScheduleFactory(name="Empty")
+
+    assert "Nobody" in page(eve, "escalations:schedules")
+
+
+def test_list_without_schedules_teaches_the_next_step(alice: User, eve: User) -> None:
+    assert reverse("admin:escalations_schedule_add") in page(alice, "escalations:schedules")
+    assert "Ask an administrator" in page(eve, "escalations:schedules")
+
+
+@pytest.mark.parametrize("number", [1, 10])
+def test_list_costs_the_same_queries_for_one_and_ten_schedules(
+    number: int, bob: User, carol: User
+) -> None:
+    for _ in range(number):
+        ScheduleFactory(members=[bob, carol])
+    client = signed_in(bob)
+
+    with CaptureQueriesContext(connection) as queries:
+        client.get(reverse("escalations:on_call_panel"))
+
+    assert len(queries) == 5  # session, user, schedules, layers, members
+
+
+def test_schedule_lists_the_shifts_of_two_weeks_in_its_own_zone(
+    bob: User, carol: User, eve: User
+) -> None:
+    start = datetime.fromisoformat("2026-11-23T09:00+01:00")
+    schedule = ScheduleFactory(name="Primary", members=[bob, carol], time_zone="Europe/Vienna")
+    schedule.layers.update(starts_at=start)
+
+    text = page(eve, "escalations:schedule", schedule.pk)
+
+    assert "Every week, handoff Monday 09:00" in text
+    assert ", 09:00</time>" in text
+    assert "has the turn" in text
+
+
+def test_schedule_can_be_read_in_the_viewers_zone(schedule: Schedule, eve: User) -> None:
+    User.objects.filter(pk=eve.pk).update(time_zone="Asia/Tokyo")
+
+    assert "Times on this page: Europe/Vienna" in page(eve, "escalations:schedule", schedule.pk)
+    mine = page(eve, "escalations:schedule", schedule.pk, query="?zone=mine")
+    assert "Times on this page: Asia/Tokyo" in mine
+
+
+def test_holes_in_a_schedule_are_shown(bob: User, eve: User, now: datetime) -> None:
+    schedule = ScheduleFactory(members=[bob])
+    schedule.layers.update(ends_at=now + timedelta(days=3))
+
+    text = page(eve, "escalations:schedule", schedule.pk)
+
+    assert "Nobody" in text
+
+
+@pytest.mark.parametrize("change", [{"time_zone": "Mars/Olympus"}, {}])
+def test_broken_and_empty_schedules_are_shown_without_a_crash(
+    change: dict[str, str], eve: User
+) -> None:
+    schedule = ScheduleFactory(**change)
+    ScheduleLayerFactory(schedule=schedule, members=[eve] if change else [])
+
+    text = page(eve, "escalations:schedule", schedule.pk)
+
+    assert ("cannot be calculated" in text) == bool(change)
+
+
+def test_policies_that_page_a_schedule_are_named_on_it(schedule: Schedule, eve: User) -> None:
+    policy_of((0, [schedule]), name="Payments first")
+
+    assert "Payments first" in page(eve, "escalations:schedule", schedule.pk)
+
+
+# Giving a turn over
+
+
+def give_turn(user: User, schedule: Schedule, to: User) -> int:
+    address = reverse("escalations:put_on_call", args=[schedule.pk, schedule.layers.get().pk])
+    return signed_in(user).post(address, {"user": to.pk}).status_code
+
+
+def test_responder_puts_somebody_on_call(schedule: Schedule, bob: User, carol: User) -> None:
+    assert give_turn(bob, schedule, carol) == 302
+
+    order = LayerMember.objects.order_by("position").values_list("user__name", flat=True)
+    assert list(order) == ["Carol", "Bob"]
+    entry = AuditEntry.objects.get(action="schedule_layer.put_on_call")
+    assert entry.changes == {"on_call": ["Bob", "Carol"]}
+
+
+def test_reader_may_not_put_anybody_on_call(schedule: Schedule, carol: User, eve: User) -> None:
+    assert give_turn(eve, schedule, carol) == 403
+    assert "Put on call now" not in page(eve, "escalations:schedule", schedule.pk)
+
+
+def test_only_members_of_the_layer_can_be_put_on_call(
+    schedule: Schedule, bob: User, eve: User
+) -> None:
+    assert give_turn(bob, schedule, eve) == 400
+
+
+# Policies
+
+
+def test_policy_shows_numbered_steps_with_their_waits_and_services(
+    service: Service, schedule: Schedule, eve: User, now: datetime
+) -> None:
+    policy = policy_of((0, [schedule]), (90, [eve]), (5, []), name="Payments first")
+    service.escalation_policy = policy
+    service.save()
+
+    text = page(eve, "escalations:policy", policy.pk)
+
+    for words in ("At once, page", "1 h 30 min later", "this step has no targets", "Checkout"):
+        assert words in text
+
+
+def test_only_administrators_are_led_to_the_editor(alice: User, bob: User) -> None:
+    policy = PolicyFactory()
+    editor = reverse("admin:escalations_escalationpolicy_change", args=[policy.pk])
+
+    assert editor in page(alice, "escalations:policy", policy.pk)
+    assert editor not in page(bob, "escalations:policy", policy.pk)
+
+
+@pytest.mark.parametrize("number", [1, 10])
+def test_list_of_policies_costs_the_same_queries(number: int, eve: User) -> None:
+    for _ in range(number):
+        policy_of((0, [eve]))
+    client = signed_in(eve)
+
+    with CaptureQueriesContext(connection) as queries:
+        client.get(reverse("escalations:policies"))
+
+    assert len(queries) == 3  # session, user, policies
+
+
+# The plan of an incident
+
+
+def test_plan_shows_what_happened_and_what_follows(
+    service: Service, schedule: Schedule, bob: User, now: datetime
+) -> None:
+    policy = policy_of((0, [bob]), (10, [schedule]), repeat_times=2)
+    incident = escalating(service, now, policy)
+    take_all(now)
+
+    text = page(bob, "escalations:plan_panel", incident.pk)
+
+    assert "Step 1: paged Bob" in text
+    assert "Primary on call (Bob)" in text
+    assert "Round 1 of 3" in text
+
+
+def test_plan_is_known_before_the_engine_looked(service: Service, bob: User, now: datetime) -> None:
+    incident = escalating(service, now, policy_of((10, [bob])))
+
+    assert "Step 1" in page(bob, "escalations:plan_panel", incident.pk)
+
+
+def test_plan_of_an_acknowledged_incident_says_that_it_stopped(
+    service: Service, bob: User, now: datetime
+) -> None:
+    incident = escalating(service, now, policy_of((0, [bob]), (10, [bob])))
+    take_all(now)
+    acknowledge_incidents(incident_ids=[incident.pk], actor=bob)
+
+    assert "Nobody else is paged" in page(bob, "escalations:plan_panel", incident.pk)
+
+
+def test_plan_says_when_every_step_was_taken(service: Service, bob: User, now: datetime) -> None:
+    incident = escalating(service, now, policy_of((0, [bob])))
+    take_all(now)
+
+    assert "nobody acknowledged" in page(bob, "escalations:plan_panel", incident.pk)
+
+
+def test_plan_without_policy_says_who_was_paged_instead(
+    service: Service, bob: User, now: datetime
+) -> None:
+    incident = escalating(service, now)
+    take_all(now)
+
+    text = page(bob, "escalations:plan_panel", incident.pk)
+
+    assert "has no escalation policy" in text
+    assert "Paged Carol (team Payments) instead" in text
+
+
+def test_pages_have_no_inline_script_or_style(
+    service: Service, schedule: Schedule, alice: User, now: datetime
+) -> None:
+    policy = policy_of((0, [schedule]), (5, [UserFactory()]))
+    incident = escalating(service, now, policy)
+    take_all(now + MINUTE)
+
+    for name, *args in (
+        ("schedules",),
+        ("schedule", schedule.pk),
+        ("policies",),
+        ("policy", policy.pk),
+        ("on_call_panel",),
+        ("plan_panel", incident.pk),
+    ):
+        text = page(alice, f"escalations:{name}", *args)  # type: ignore[arg-type]
+        assert " style=" not in text
+        assert " onclick=" not in text
