@@ -20,10 +20,12 @@ class Place:
 
 PLACES = (
     Place("Dashboard", "incidents:dashboard", "layout-dashboard", "g d", is_main=True),
-    Place("Incidents", "incidents:incidents", "siren", "g i", is_main=True),
+    Place("Incidents", "incidents:list", "siren", "g i", is_main=True),
     Place("Services", "incidents:services", "server", "g s", is_main=True),
     Place("Schedules", "escalations:schedules", "calendar-days", "g c", is_main=True),
     Place("Policies", "escalations:policies", "route", "g p"),
+    Place("Teams", "opsknight:teams", "users", "g t"),
+    Place("People", "opsknight:people", "contact-round", "g u"),
     Place("Sandbox", "notifications:sandbox", "flask-conical", "g x"),
 )
 FOOT_PLACES = (

@@ -249,3 +249,66 @@ def test_nonsense_on_the_stream_is_passed_over(page: Page, site: Site) -> None:
     site.send("incident", event(1))
 
     expect(page.locator(".row")).to_contain_text("is acknowledged")
+
+
+@pytest.mark.parametrize("name", ["stream-reset", "incidents"])
+def test_page_fetches_itself_when_it_is_told_to(page: Page, site: Site, name: str) -> None:
+    site.pages["/panel/"] = Answer("new")
+    show(page, site, PANEL.format(topics="oncall") + listing(1))
+    site.pages["/"] = Answer(shell(listing(1, 2)))
+
+    site.send(name, {"spread_ms": 100})
+
+    expect(page.get_by_text("new", exact=True)).to_be_visible()
+    expect(page.locator(".row")).to_have_count(2)
+
+
+def test_list_with_ticked_rows_is_not_fetched_again(page: Page, site: Site) -> None:
+    site.pages["/panel/"] = Answer("new")
+    rows = listing(1).replace("</li>", '<input type="checkbox" aria-label="Pick"></li>')
+    show(page, site, PANEL.format(topics="oncall") + rows)
+    page.get_by_label("Pick").check()
+    page.get_by_label("Pick").blur()
+    page.mouse.move(0, 0)
+    site.pages["/"] = Answer(shell(listing(1, 2)))
+    site.send("stream-reset", {"spread_ms": 0})
+    expect(page.get_by_text("new", exact=True)).to_be_visible()
+    expect(page.locator(".row")).to_have_count(1)
+
+    page.get_by_label("Pick").uncheck()
+    page.get_by_label("Pick").blur()
+    page.mouse.move(0, 0)
+
+    expect(page.locator(".row")).to_have_count(2)
+
+
+def test_list_offers_only_rows_it_is_about(page: Page, site: Site) -> None:
+    show(page, site, listing(1, attributes='data-live-where=\'{"service": ["3"]}\''))
+    other = row(2).replace("<li", '<li data-service="4"', 1)
+    ours = row(3).replace("<li", '<li data-service="3"', 1)
+
+    site.send("incident", event(2) | {"row": other})
+    site.send("incident", event(3) | {"row": ours})
+
+    expect(page.get_by_role("button", name="1 new — show")).to_be_visible()
+
+
+def test_row_that_no_longer_belongs_leaves_after_a_while(page: Page, site: Site) -> None:
+    page.clock.install()
+    attributes = 'data-live-leave data-live-statuses="triggered acknowledged"'
+    show(page, site, listing(1, 2, attributes=attributes))
+    site.send("incident", event(2, status="resolved"))
+    expect(page.locator(".row").nth(1)).to_contain_text("is resolved")
+
+    page.clock.fast_forward(11_000)
+
+    expect(page.locator(".row")).to_have_count(1)
+
+
+def test_stream_is_told_how_old_the_page_is(page: Page, site: Site) -> None:
+    site.pages["/"] = Answer(shell(""))
+
+    with page.expect_request("**/api/realtime/stream?*") as request:
+        page.goto("/")
+
+    assert re.search(r"\?age=\d+$", request.value.url)

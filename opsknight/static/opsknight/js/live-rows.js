@@ -5,6 +5,7 @@ import { announce } from "./announce.js";
 import { refreshTimes } from "./time.js";
 
 const MARKED_MS = 2400; // as long as --mark in tokens.css
+const LEAVE_MS = 10_000; // long enough to see what became of it
 const STATUS_TEXT = {
   triggered: "triggered",
   acknowledged: "acknowledged",
@@ -13,6 +14,7 @@ const STATUS_TEXT = {
   suppressed: "suppressed",
 };
 
+const stale = new WeakSet(); // lists to fetch again once they are left alone
 const news = new WeakMap(); // list -> Set of incident ids it does not show
 
 /** incident: {id, status, version, row}, as the stream sends it. */
@@ -28,7 +30,12 @@ export function showIncident({ id, status, version, row }) {
 /** The lists themselves, after something may have been missed; not while one is pointed at. */
 export function refreshLists() {
   for (const list of document.querySelectorAll("[data-live-list]")) {
-    if (!list.hasAttribute("data-live-refresh")) whenLeftAlone(list, () => reload(list));
+    if (list.hasAttribute("data-live-refresh") || stale.has(list)) continue;
+    stale.add(list);
+    whenLeftAlone(list, () => {
+      stale.delete(list);
+      reload(list);
+    });
   }
 }
 
@@ -46,6 +53,7 @@ function replaceRow(old, html, version) {
   refreshTimes(fresh);
   focusables(fresh)[focus]?.focus({ preventScroll: true });
   mark(fresh);
+  leaveLater(fresh, fresh.dataset.status);
 }
 
 function isOlder(version, row) {
@@ -94,19 +102,44 @@ function mark(row) {
 // --- Rows that are not here --------------------------------------------------------------------
 
 function addTo(list, { id, status, row }) {
-  const wanted = list.dataset.liveStatuses;
-  if (wanted && !wanted.split(" ").includes(status)) {
+  if (!wants(list, status) || !isAbout(list, row)) {
     news.get(list)?.delete(id);
     offer(list);
     return;
   }
-  if (list.dataset.liveInsert === "top" && row && rowsOf(list) && !isPointedAt(list)) {
+  if (list.dataset.liveInsert === "top" && row && rowsOf(list) && !isInUse(list)) {
     insertTop(list, row);
     return;
   }
   if (!news.has(list)) news.set(list, new Set());
   news.get(list).add(id);
   offer(list);
+}
+
+function wants(list, status) {
+  const wanted = list.dataset.liveStatuses;
+  return !wanted || wanted.split(" ").includes(status);
+}
+
+// data-live-where='{"service": ["3"]}': a row belongs here when its data-service names a 3.
+function isAbout(list, html) {
+  const where = list.dataset.liveWhere;
+  if (!where) return true;
+  const row = html && parseRow(html);
+  if (!row) return false;
+  return Object.entries(JSON.parse(where)).every(([name, values]) => {
+    const said = (row.dataset[name] ?? "").trim().split(/\s+/);
+    return values.some((value) => said.includes(value));
+  });
+}
+
+// data-live-leave: a row that no longer belongs goes after a while, when nobody points at the list.
+function leaveLater(row, status) {
+  const list = row.closest("[data-live-leave]");
+  if (!list || wants(list, status)) return;
+  setTimeout(() => {
+    whenLeftAlone(list, () => row.isConnected && !wants(list, row.dataset.status) && row.remove());
+  }, LEAVE_MS);
 }
 
 function insertTop(list, html) {
@@ -127,23 +160,27 @@ function rowsOf(list) {
   return list.matches(kinds) ? list : list.querySelector(`[data-live-rows], ${kinds}`);
 }
 
-function isPointedAt(list) {
-  return list.matches(":hover") || list.contains(document.activeElement);
+// Pointed at, or ticked for a bulk action.
+function isInUse(list) {
+  const focused = list.contains(document.activeElement);
+  return focused || list.matches(":hover") || Boolean(list.querySelector(":checked"));
 }
 
 function whenLeftAlone(list, act) {
-  if (!isPointedAt(list)) {
+  if (!isInUse(list)) {
     act();
     return;
   }
+  const done = new AbortController();
   const again = () => {
-    if (isPointedAt(list)) return;
-    list.removeEventListener("pointerleave", again);
-    list.removeEventListener("focusout", again);
-    act();
+    if (done.signal.aborted || isInUse(list)) return;
+    done.abort();
+    if (list.isConnected) act();
   };
-  list.addEventListener("pointerleave", again);
-  list.addEventListener("focusout", () => setTimeout(again));
+  // The focus and the tick have moved only after their events.
+  for (const name of ["pointerleave", "focusout", "change"]) {
+    list.addEventListener(name, () => setTimeout(again), { signal: done.signal });
+  }
 }
 
 // --- "3 new, show" -----------------------------------------------------------------------------

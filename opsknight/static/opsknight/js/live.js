@@ -122,17 +122,14 @@ class LiveStream extends HTMLElement {
   catchUp(spread) {
     this.heard();
     refreshAll(spread);
-    setTimeout(refreshLists, Math.random() * spread);
+    clearTimeout(this.listing);
+    this.listing = setTimeout(refreshLists, Math.random() * spread);
   }
 
   receive(name, text) {
     this.heard();
-    let data;
-    try {
-      data = JSON.parse(text || "{}");
-    } catch {
-      return; // not ours: the next event or the next reconnect repairs it
-    }
+    const data = read(text);
+    if (!data) return;
     if (name === "incident") {
       for (const incident of [data].flat()) this.receiveIncident(incident);
     } else {
@@ -145,6 +142,7 @@ class LiveStream extends HTMLElement {
     showIncident(incident);
     refreshTopic(`incident:${incident.id}`);
     refreshTopic("incident");
+    refreshTopic("counters");
   }
 
   setState(state) {
@@ -158,10 +156,15 @@ class LiveStream extends HTMLElement {
 
 /** Over how many ms all pages together spread: the server knows how many there are. */
 function spreadOf(event) {
+  return read(event.data)?.spread_ms ?? SPREAD_MS;
+}
+
+// Null for what is not ours: the next event or the next reconnect repairs it.
+function read(text) {
   try {
-    return JSON.parse(event.data).spread_ms ?? SPREAD_MS;
+    return JSON.parse(text || "{}");
   } catch {
-    return SPREAD_MS;
+    return null;
   }
 }
 
