@@ -68,7 +68,7 @@ def label_of(actor: User | None) -> str:
 
 def values_of(entity: Model, fields: Iterable[str]) -> dict[str, Any]:
     """The present values of some fields, to be handed to `changes_of` after the change."""
-    return {name: _field(type(entity), name).value_from_object(entity) for name in fields}
+    return {name: _field(entity, name).value_from_object(entity) for name in fields}
 
 
 def changes_of(before: Mapping[str, Any] | None, after: Model, fields: Iterable[str]) -> Changes:
@@ -78,7 +78,7 @@ def changes_of(before: Mapping[str, Any] | None, after: Model, fields: Iterable[
     """
     changes: Changes = {}
     for name in fields:
-        field = _field(type(after), name)
+        field = _field(after, name)
         old = before.get(name) if before is not None else None
         new = field.value_from_object(after)
         if old == new or (before is None and new in (None, "", [], {})):
@@ -93,12 +93,12 @@ def readable(field: "Field[Any, Any] | None", value: Any) -> Any:
         return value
     if field is not None and is_secret(field):
         return MASK
+    if isinstance(value, Model):
+        return str(value)
     if isinstance(field, ForeignKey):
         model: Any = field.related_model
         related = model._base_manager.filter(pk=value).first()
         return str(related) if related is not None else f"#{value}"
-    if isinstance(value, Model):
-        return str(value)
     return value
 
 
@@ -107,8 +107,8 @@ def is_secret(field: "Field[Any, Any]") -> bool:
     return isinstance(field, EncryptedTextField) or field.name in SECRET_NAMES
 
 
-def _field(model: type[Model], name: str) -> "Field[Any, Any]":
-    field = model._meta.get_field(name)
+def _field(entity: Model, name: str) -> "Field[Any, Any]":
+    field = entity._meta.get_field(name)
     if not isinstance(field, Field):
-        raise FieldDoesNotExist(f"{model._meta.label}.{name} is not a column.")
+        raise FieldDoesNotExist(f"{entity._meta.label}.{name} is not a column.")
     return field

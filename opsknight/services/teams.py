@@ -162,7 +162,7 @@ def _require_role_change(actor: User, team: Team, roles: set[str]) -> None:
 
 
 def _require_not_self(actor: User, member: TeamMember) -> None:
-    if actor.pk == member.user_id:
+    if actor.pk == member.user_id and not actor.is_admin:
         raise NotAllowed("You cannot change your own role: ask another owner or administrator.")
 
 
