@@ -91,7 +91,7 @@ class EscalationPolicyAdmin(AuditedModelAdmin):
         super().save_related(request, form, formsets, change)
         _number(PolicyStep.objects.filter(policy=form.instance))
 
-    def delete_model(self, request: HttpRequest, obj: EscalationPolicy) -> None:
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete it, unless services use it."""
         policies.delete_policy(policy=obj, actor=request.user, ip=client_ip(request))  # type: ignore[arg-type]
 
@@ -177,7 +177,7 @@ class ScheduleAdmin(AuditedModelAdmin):
                 "To hand over at once, use “Put on call now” on the schedule's page.",
             )
 
-    def delete_model(self, request: HttpRequest, obj: Schedule) -> None:
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete it, unless policies page it."""
         schedules.delete_schedule(schedule=obj, actor=request.user, ip=client_ip(request))  # type: ignore[arg-type]
 

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.forms import BaseInlineFormSet, ModelForm
 
 from escalations.models import LayerMember, PolicyStep, ScheduleLayer, StepTarget
-from escalations.oncall import Rotation
+from escalations.oncall import MAX_LENGTH, Rotation
 from escalations.services.people import why_not_pageable
 from opsknight.models import User
 
@@ -44,15 +44,20 @@ class LayerForm(NumberedForm):
         fields = ("name", "position", "rotation", "rotation_length", "starts_at", "ends_at")
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a rotation that no calendar could be made of."""
+        """Refuse a rotation that no calendar could be made of, at the field it is about."""
         values = super().clean() or {}
         length, starts_at = values.get("rotation_length"), values.get("starts_at")
-        if starts_at is None or length is None or length < 1:
+        ends_at = values.get("ends_at")
+        if length is not None and not 1 <= length <= MAX_LENGTH:
+            self.add_error("rotation_length", f"A turn lasts 1 to {MAX_LENGTH} of its unit.")
+        if starts_at is None:
             return values
         try:
             Rotation("daily", 1, starts_at)
         except ValueError as error:
             self.add_error("starts_at", f"Use another date: {error}.")
+        if ends_at is not None and ends_at <= starts_at:
+            self.add_error("ends_at", "The end must be later than the start.")
         return values
 
 
