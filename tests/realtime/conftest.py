@@ -31,7 +31,6 @@ def shared_server(
             file,
             DATABASE_URL=test_database_url() + "&connection_limit=5",
             OPSKNIGHT_STREAMS_PER_PROCESS="101",
-            TEST_RECHECK_SECONDS="0.3",
         ) as server,
     ):
         yield server

@@ -4,15 +4,13 @@ Run by tests/realtime/server.py as `daphne tests.realtime.live_app:application`.
 """
 
 import json
-import os
 import threading
 from typing import Any
 
 from config.asgi import application as opsknight_application
 from opsknight.models import User
-from realtime import bus, topics
+from realtime import bus, streams, subscriber, topics
 from realtime.access import EVERYBODY, team_channel
-from realtime.streams import count_streams
 from realtime.topics import LiveMessage
 
 renders: list[list[int]] = []
@@ -50,7 +48,11 @@ topics.register("team", render_team_secrets)
 topics.register("mark", render_marks)
 topics.register("bulk", render_bulk)
 topics.register("trouble", render_trouble)
-bus.RECHECK_SECONDS = float(os.environ.get("TEST_RECHECK_SECONDS", bus.RECHECK_SECONDS))
+# Tests do not wait for what takes minutes in production.
+bus.RECHECK_SECONDS = 0.3
+bus.LOOK_AFTER_SECONDS = 1.0
+subscriber.QUIET_SECONDS = 1.0
+streams.MOST_BYTES = 300_000
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -58,7 +60,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["path"] != "/-/inside":
         return await opsknight_application(scope, receive, send)
     inside = {
-        "streams": count_streams(),
+        "streams": streams.count_streams(),
         "renders": renders,
         "threads": threading.active_count(),
     }

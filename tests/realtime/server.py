@@ -134,6 +134,15 @@ class LiveServer:
         self._pages.append(page)
         return page
 
+    def open_socket(self, user: User) -> socket.socket:
+        """Ask for a stream as this user, and read nothing of it."""
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", self.client.base_url.port))
+        head = f"GET /api/realtime/stream HTTP/1.1\r\nHost: {self.client.base_url.host}\r\n"
+        connection.sendall(f"{head}Cookie: sessionid={session_cookie(user)}\r\n\r\n".encode())
+        return connection
+
     def get(self, path: str, cookie: str = "", method: str = "GET") -> httpx.Response:
         """One request, signed in by the cookie."""
         return self.client.request(method, path, headers={"Cookie": f"sessionid={cookie}"})

@@ -92,3 +92,15 @@ def test_page_that_goes_away_frees_its_stream(live: LiveServer, bob: User) -> No
     page.close()
 
     assert eventually(lambda: live.inside()["streams"] == 0, within=2)
+
+
+def test_stream_of_a_page_that_does_not_read_ends(live: LiveServer, bob: User) -> None:
+    connection = live.open_socket(bob)
+    assert eventually(lambda: live.inside()["streams"] == 1)
+
+    def is_ended() -> bool:
+        live.publish("bulk", PENDING)
+        return live.inside()["streams"] == 0
+
+    assert eventually(is_ended)
+    connection.close()
