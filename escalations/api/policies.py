@@ -13,7 +13,7 @@ from escalations.models import EscalationPolicy, StepTarget
 from escalations.selectors import get_policy_for, get_policy_to_change_for, policies_with_steps
 from escalations.services import policies
 from escalations.services.policies import MAX_DELAY_MINUTES, MAX_STEPS, MAX_TARGETS, TARGET_KINDS
-from opsknight.api.fields import ModelSerializer
+from opsknight.api.fields import ModelSerializer, Part
 from opsknight.api.pagination import OldestFirst
 from opsknight.api.views import ApiViewSet
 from opsknight.models import ApiKey
@@ -22,7 +22,7 @@ from opsknight.permissions import require_admin
 MAX_REPEATS = 100
 
 
-class TargetSerializer(serializers.Serializer[Any]):
+class TargetSerializer(Part):
     """Whom a step pages: a user, everybody of a team, or who is on call in a schedule."""
 
     type = serializers.ChoiceField(choices=TARGET_KINDS)
@@ -35,7 +35,7 @@ class TargetSerializer(serializers.Serializer[Any]):
         return {"type": kind, "id": getattr(target, f"{kind}_id"), "name": str(target)}
 
 
-class StepSerializer(serializers.Serializer[Any]):
+class StepSerializer(Part):
     """Wait, then page every target at once. The place in the list is the order."""
 
     delay_minutes = serializers.IntegerField(

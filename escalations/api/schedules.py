@@ -23,7 +23,7 @@ from escalations.selectors import (
 from escalations.services import schedules
 from escalations.services.schedules import MAX_LAYERS, MAX_MEMBERS
 from escalations.wall_clock import FIRST_YEAR, LAST_YEAR
-from opsknight.api.fields import Instant, ModelSerializer, Text
+from opsknight.api.fields import Instant, ModelSerializer, Part, Text
 from opsknight.api.pagination import OldestFirst
 from opsknight.api.views import ApiViewSet
 from opsknight.models import ApiKey, User
@@ -44,7 +44,7 @@ class MembersField(serializers.ListField):
         return [place.user_id for place in places]
 
 
-class LayerSerializer(serializers.Serializer[Any]):
+class LayerSerializer(Part):
     """A rotation of people. The first layer of the list that has somebody on call decides."""
 
     name = Text(max_length=200)

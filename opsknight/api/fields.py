@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from rest_framework import serializers
+from rest_framework.fields import empty
 from rest_framework.validators import UniqueValidator
 
 
@@ -59,3 +60,15 @@ class ModelSerializer(serializers.ModelSerializer[Any]):
     def get_validators(self) -> list[Any]:
         """None: constraints over several fields are checked by the services as well."""
         return []
+
+
+class Part(serializers.Serializer[Any]):
+    """One of a list that is replaced as a whole: complete also where PATCH leaves out the rest."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """The checked values, with defaults; raises ValidationError for what is missing."""
+        if not getattr(self.root, "partial", False):
+            return super().run_validation(data)
+        alone = type(self)(data=data, context=self.context)
+        alone.is_valid(raise_exception=True)
+        return alone.validated_data

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from opsknight.api.fields import ModelSerializer, Text
+from opsknight.api.fields import ModelSerializer, Part, Text
 from opsknight.api.pagination import OldestFirst
 from opsknight.api.views import ApiViewSet
 from opsknight.models import ApiKey, Team, TeamMember, User, UserToken
@@ -87,7 +87,7 @@ class UserViewSet(ApiViewSet):
         return self.answer(get_user_for(self.actor, user.pk))
 
 
-class MemberSerializer(serializers.Serializer[Any]):
+class MemberSerializer(Part):
     """One person's place in a team."""
 
     user = serializers.IntegerField(source="user_id", min_value=1)

@@ -1,5 +1,6 @@
 """Asking the API as somebody, with a key."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,9 +26,10 @@ class Asker:
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
         """Any method, with a JSON body where one is given."""
-        content = {} if body is None else {"data": body, "content_type": "application/json"}
-        send = getattr(self._client, method.lower())
-        return send(f"/api/v1/{path}", **content, **self.headers)
+        content = b"" if body is None else json.dumps(body).encode()
+        return self._client.generic(
+            method, f"/api/v1/{path}", content, content_type="application/json", **self.headers
+        )
 
     def post(self, path: str, body: Any = None) -> Any:
         return self.send("POST", path, body)

@@ -1,0 +1,159 @@
+"""Who may do what: every endpoint, every member of the cast, the expected status.
+
+Columns: eve (user, outsider), carol (user, member of the team), bob (responder), alice
+(administrator). Paths name objects of `World`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+EVERYBODY = (200, 200, 200, 200)
+TEAM_SEES = (404, 200, 200, 200)  # public, of the team's service
+TEAM_DELETES = (404, 204, 204, 204)
+PRIVATE = (404, 200, 404, 404)  # of the team only, whatever the role
+SEEN_NOT_DONE = (403, 403, 200, 200)  # of a service without team: seen by all
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One row of the table."""
+
+    method: str
+    path: str  # with {names} of World
+    scope: str
+    statuses: tuple[int, int, int, int]
+    body: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def _read(scope: str, path: str, statuses: tuple[int, int, int, int] = EVERYBODY) -> Endpoint:
+    return Endpoint("GET", path, f"{scope}:read", statuses)
+
+
+def _write(
+    scope: str, method: str, path: str, statuses: tuple[int, int, int, int], body: Any = None
+) -> Endpoint:
+    return Endpoint(method, path, f"{scope}:write", statuses, body)
+
+
+STEPS = [{"targets": [{"type": "user", "id": "{carol}"}]}]
+LAYERS = [
+    {
+        "name": "Days",
+        "rotation": "daily",
+        "starts_at": "2026-01-01T08:00:00Z",
+        "members": ["{carol}"],
+    }
+]
+SERVICES = [
+    _read("services", "services"),
+    _read("services", "services/{service}"),
+    _write("services", "POST", "services", (403, 403, 201, 201), {"name": "New"}),
+    _write("services", "PATCH", "services/{service}", (403, 200, 200, 200), {"name": "New"}),
+    _write("services", "PATCH", "services/{teamless}", SEEN_NOT_DONE, {"name": "New"}),
+    _write("services", "DELETE", "services/{idle}", (403, 403, 403, 204)),
+    _write("services", "DELETE", "services/{service}", (403, 403, 403, 409)),
+]
+INTEGRATIONS = [
+    _read("services", "integrations"),
+    _read("services", "integrations/{integration}", TEAM_SEES),
+    _write(
+        "services",
+        "POST",
+        "integrations",
+        (403, 201, 201, 201),
+        {"service": "{service}", "kind": "events", "name": "New"},
+    ),
+    _write("services", "PATCH", "integrations/{integration}", TEAM_SEES, {"enabled": False}),
+    _write("services", "POST", "integrations/{integration}/rotate-key", TEAM_SEES),
+    _write("services", "DELETE", "integrations/{integration}", TEAM_DELETES),
+]
+POLICIES = [
+    _read("schedules", "escalation-policies"),
+    _read("schedules", "escalation-policies/{policy}"),
+    _write(
+        "schedules",
+        "POST",
+        "escalation-policies",
+        (403, 403, 403, 201),
+        {"name": "New", "steps": STEPS},
+    ),
+    _write(
+        "schedules",
+        "PUT",
+        "escalation-policies/{policy}",
+        (403, 403, 403, 200),
+        {"name": "New", "steps": STEPS},
+    ),
+    _write(
+        "schedules",
+        "PATCH",
+        "escalation-policies/{policy}",
+        (403, 403, 403, 200),
+        {"name": "New"},
+    ),
+    _write("schedules", "DELETE", "escalation-policies/{policy}", (403, 403, 403, 204)),
+]
+SCHEDULES = [
+    _read("schedules", "schedules"),
+    _read("schedules", "schedules/{schedule}"),
+    _read("schedules", "schedules/{schedule}/on-call"),
+    _write(
+        "schedules", "POST", "schedules", (403, 403, 201, 201), {"name": "New", "layers": LAYERS}
+    ),
+    _write(
+        "schedules",
+        "PUT",
+        "schedules/{schedule}",
+        SEEN_NOT_DONE,
+        {"name": "New", "layers": LAYERS},
+    ),
+    _write("schedules", "PATCH", "schedules/{schedule}", SEEN_NOT_DONE, {"name": "New"}),
+    _write("schedules", "DELETE", "schedules/{schedule}", (403, 403, 204, 204)),
+]
+PEOPLE = [
+    _read("users", "users"),
+    _read("users", "users/{carol}"),
+    _write(
+        "users",
+        "POST",
+        "users",
+        (403, 403, 403, 201),
+        {"email": "new@example.com", "name": "New"},
+    ),
+    _write("users", "PATCH", "users/{carol}", (403, 403, 403, 200), {"role": "responder"}),
+    _read("users", "teams"),
+    _read("users", "teams/{team}"),
+    _write("users", "POST", "teams", (403, 403, 201, 201), {"name": "New"}),
+    _write("users", "PATCH", "teams/{team}", SEEN_NOT_DONE, {"name": "New"}),
+]
+INCIDENTS = [
+    _read("incidents", "incidents"),
+    _write(
+        "incidents",
+        "POST",
+        "incidents",
+        (403, 403, 201, 201),
+        {"service": "{service}", "title": "New"},
+    ),
+]
+for _name, _sight, _action in (
+    ("public", TEAM_SEES, TEAM_SEES),
+    ("private", PRIVATE, PRIVATE),
+    ("open_to_all", EVERYBODY, SEEN_NOT_DONE),
+):
+    _path = f"incidents/{{{_name}}}"
+    _created = tuple(201 if status == 200 else status for status in _action)
+    INCIDENTS += [
+        _read("incidents", _path, _sight),
+        _read("incidents", f"{_path}/notes", _sight),
+        _read("incidents", f"{_path}/timeline", _sight),
+        _write("incidents", "POST", f"{_path}/acknowledge", _action),
+        _write("incidents", "POST", f"{_path}/resolve", _action),
+        _write("incidents", "POST", f"{_path}/reassign", _action, {"assignee": None}),
+        _write("incidents", "POST", f"{_path}/notes", _created, {"text": "New"}),  # type: ignore[arg-type]
+    ]
+
+ENDPOINTS = [*SERVICES, *INTEGRATIONS, *POLICIES, *SCHEDULES, *PEOPLE, *INCIDENTS]

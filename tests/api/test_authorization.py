@@ -1,0 +1,143 @@
+"""Every endpoint for every member of the cast: 401, 404 out of sight, 403 in sight only."""
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+
+from incidents.models import Service
+from opsknight.models import ApiKey, Team
+from tests.api.asking import Asker, code_of
+from tests.api.matrix import ENDPOINTS, Endpoint
+from tests.factories import (
+    IncidentFactory,
+    IntegrationFactory,
+    PolicyFactory,
+    ScheduleFactory,
+    ServiceFactory,
+)
+
+CAST = ("eve", "carol", "bob", "alice")
+
+
+@pytest.fixture
+def world(team: Team, service: Service, carol: Asker) -> dict[str, int]:
+    """One object of each sort, by the name that the table uses."""
+    teamless = ServiceFactory(name="Website")
+    return {
+        "team": team.pk,
+        "carol": carol.user.pk,
+        "service": service.pk,
+        "teamless": teamless.pk,
+        "idle": ServiceFactory(name="Retired", team=team).pk,
+        "integration": IntegrationFactory(service=service).pk,
+        "policy": PolicyFactory(steps=[(0, [carol.user])]).pk,
+        "schedule": ScheduleFactory(members=[carol.user]).pk,
+        "public": IncidentFactory(service=service).pk,
+        "private": IncidentFactory(service=service, visibility="private").pk,
+        "open_to_all": IncidentFactory(service=teamless).pk,
+    }
+
+
+def filled(value: Any, world: dict[str, int]) -> Any:
+    """The value with ids where it names objects."""
+    match value:
+        case dict():
+            return {name: filled(inner, world) for name, inner in value.items()}
+        case list():
+            return [filled(inner, world) for inner in value]
+        case str() if value.startswith("{"):
+            return world[value.strip("{}")]
+        case _:
+            return value
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
+@pytest.mark.parametrize("who", CAST)
+def test_role_and_membership_decide(
+    request: pytest.FixtureRequest, world: dict[str, int], endpoint: Endpoint, who: str
+) -> None:
+    asker = request.getfixturevalue(who)
+
+    response = asker.send(
+        endpoint.method, endpoint.path.format(**world), filled(endpoint.body, world)
+    )
+
+    assert response.status_code == endpoint.statuses[CAST.index(who)], response.content
+    if response.status_code in (403, 404):
+        assert code_of(response) == {403: "forbidden", 404: "not_found"}[response.status_code]
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
+def test_nobody_is_asked_for_a_key(world: dict[str, int], endpoint: Endpoint) -> None:
+    send = getattr(Client(), endpoint.method.lower())
+
+    response = send(f"/api/v1/{endpoint.path.format(**world)}")
+
+    assert (response.status_code, code_of(response)) == (401, "not_authenticated")
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
+def test_key_without_the_scope_is_refused(
+    alice: Asker, world: dict[str, int], endpoint: Endpoint
+) -> None:
+    others = [scope for scope in ApiKey.Scope if scope != endpoint.scope]
+    limited = Asker(alice.user, others)
+
+    response = limited.send(
+        endpoint.method, endpoint.path.format(**world), filled(endpoint.body, world)
+    )
+
+    assert (response.status_code, code_of(response)) == (403, "missing_scope")
+    assert endpoint.scope in response.json()["error"]["message"]
+
+
+def test_every_endpoint_is_in_the_table() -> None:
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    served = {
+        (method.upper(), re.sub(r"\{\w+\}", "{}", path.removeprefix("/api/v1/")))
+        for path, operations in document["paths"].items()
+        if path.startswith("/api/v1/") and path != "/api/v1/events"  # see test_events
+        for method in operations
+    }
+
+    listed = {(e.method, re.sub(r"\{\w+\}", "{}", e.path)) for e in ENDPOINTS}
+
+    assert served == listed
+
+
+def test_private_incidents_are_in_the_list_of_their_team_only(
+    world: dict[str, int], eve: Asker, carol: Asker, bob: Asker, alice: Asker
+) -> None:
+    seen = {
+        asker.user.name: {row["id"] for row in asker.get("incidents").json()["results"]}
+        for asker in (eve, carol, bob, alice)
+    }
+
+    public, private, everybodys = (world[n] for n in ("public", "private", "open_to_all"))
+    assert seen == {
+        "Eve": {everybodys},
+        "Carol": {public, private, everybodys},
+        "Bob": {public, everybodys},
+        "Alice": {public, everybodys},
+    }
+
+
+def test_assignee_sees_and_acts_on_a_private_incident(world: dict[str, int], eve: Asker) -> None:
+    incident = IncidentFactory(visibility="private", assignee=eve.user)
+
+    assert eve.get(f"incidents/{incident.pk}").status_code == 200
+    assert eve.post(f"incidents/{incident.pk}/acknowledge").status_code == 200
+
+
+def test_integrations_are_listed_to_those_who_may_change_them(
+    world: dict[str, int], eve: Asker, carol: Asker
+) -> None:
+    IntegrationFactory(service=ServiceFactory())
+
+    assert eve.get("integrations").json()["results"] == []
+    assert [row["id"] for row in carol.get("integrations").json()["results"]] == [
+        world["integration"]
+    ]
