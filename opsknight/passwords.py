@@ -2,9 +2,8 @@
 
 import string
 
-from django.core.exceptions import ValidationError
-
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ValidationError
 
 
 class MixedCharactersValidator:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from pytest_django import Settings
 
 from tests.stack import Stack, start_stack, temporary_home
@@ -15,14 +14,6 @@ def running_stack() -> Iterator[Stack]:
     """One running OpsKnight for all tests that only look at it and clean up behind themselves."""
     with temporary_home() as home, start_stack(home) as stack:
         yield stack
-
-
-def pytest_configure() -> None:
-    """Serve static files as they lie in the repository: collecting them takes seconds."""
-    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
-    settings.STORAGES["staticfiles"] = {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-    }
 
 
 @pytest.fixture(scope="session")

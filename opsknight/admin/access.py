@@ -6,8 +6,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 
 from opsknight.admin.base import ReadOnlyAdmin
@@ -114,7 +114,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def difference(self, entry: AuditEntry) -> SafeString:
         """One line per field: before → after."""
         lines = ((name, _shown(old), _shown(new)) for name, (old, new) in entry.changes.items())
-        return format_html_join(format_html("<br>"), "{}: {} → {}", lines)
+        return format_html_join(mark_safe("<br>"), "{}: {} → {}", lines)
 
 
 def _shown(value: Any) -> str:

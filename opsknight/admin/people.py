@@ -157,9 +157,7 @@ class UserAdmin(AuditedModelAdmin):
             "address": address_of(purpose, token) if token else "",
             "opts": self.opts,
         }
-        response = render(request, "admin/opsknight/user/link.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return render(request, "admin/opsknight/user/link.html", context)
 
     @admin.action(description="Enable")
     def enable_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
