@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Old pips warn about packages without a pyproject.toml unless told to build them the new way.
+PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install --use-pep517
 # Checks must not touch the data of a running OpsKnight.
 CHECK_HOME := OPSKNIGHT_HOME=$(CURDIR)/$(VENV)/check-home
 OURS := config opsknight realtime incidents notifications escalations tests bench manage.py
@@ -68,10 +69,10 @@ $(VENV)/python-ok:
 
 $(VENV)/installed: requirements.txt | $(VENV)/python-ok
 	@echo "Installing requirements.txt into $(VENV)"
-	@$(PIP) install -r requirements.txt
+	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(VENV)/installed
 	@echo "Installing requirements-dev.txt into $(VENV)"
-	@$(PIP) install -r requirements-dev.txt
+	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@

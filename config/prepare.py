@@ -4,6 +4,7 @@ Run as `python -m config.prepare` before the other processes start; safe to run 
 several machines at once.
 """
 
+import fcntl
 import hashlib
 import os
 
@@ -35,6 +36,13 @@ def collect_static() -> None:
     """Collect the static files when one has changed; with DEBUG they are served in place."""
     if settings.DEBUG:
         return
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+    with (settings.STATIC_ROOT / ".lock").open("w") as lock:  # several may share the folder
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _collect_when_changed()
+
+
+def _collect_when_changed() -> None:
     fingerprint = _static_fingerprint()
     mark = settings.STATIC_ROOT / ".fingerprint"
     if mark.exists() and mark.read_text() == fingerprint:

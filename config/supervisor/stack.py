@@ -66,7 +66,6 @@ def beat(options: Options) -> Program:
             f"--loglevel={options.log_level}",
         ],
         env=CELERY_ENV,
-        stop_signals=((signal.SIGTERM, 3.0),),
     )  # fmt: skip
 
 
