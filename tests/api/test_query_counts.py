@@ -1,0 +1,99 @@
+"""Lists cost as many queries for ten rows as for one."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from incidents.services.lifecycle import add_note
+from opsknight.models import User
+from tests.api.asking import Asker
+from tests.factories import (
+    IncidentFactory,
+    IntegrationFactory,
+    PolicyFactory,
+    ScheduleFactory,
+    ServiceFactory,
+    TeamFactory,
+    UserFactory,
+)
+
+
+def _incident() -> None:
+    people = UserFactory.create_batch(2)
+    team = TeamFactory(members=people)
+    IncidentFactory(service=ServiceFactory(team=team), assignee=people[0])
+
+
+def _policy() -> None:
+    person = UserFactory()
+    targets = [person, TeamFactory(), ScheduleFactory(members=[person])]
+    PolicyFactory(steps=[(0, targets), (5, targets)])
+
+
+def _service() -> None:
+    ServiceFactory(team=TeamFactory(), escalation_policy=PolicyFactory())
+
+
+MAKERS: dict[str, Callable[[], object]] = {
+    "services": _service,
+    "integrations": IntegrationFactory,
+    "incidents": _incident,
+    "escalation-policies": _policy,
+    "schedules": lambda: ScheduleFactory(members=UserFactory.create_batch(3)),
+    "users": lambda: TeamFactory(members=[UserFactory()]),
+    "teams": lambda: TeamFactory(members=UserFactory.create_batch(3)),
+}
+# Of the request itself: the key with its owner, and the list. More where a row has parts.
+QUERIES = {
+    "services": 2,
+    "integrations": 2,
+    "incidents": 2,
+    "escalation-policies": 4,  # the steps, their targets
+    "schedules": 4,  # the layers, their members
+    "users": 2,
+    "teams": 3,  # the members
+}
+
+
+def queries_of(asker: Asker, path: str) -> tuple[int, int]:
+    """The number of queries and of rows of a list."""
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        response = asker.get(path)
+    return len(queries), len(response.json()["results"])
+
+
+@pytest.mark.parametrize("path", MAKERS)
+def test_list_costs_the_same_for_many_rows(bob: Asker, path: str) -> None:
+    bob.get(path)  # notes that the key was used, once a minute
+    MAKERS[path]()
+    few, rows_at_first = queries_of(bob, path)
+    for _ in range(9):
+        MAKERS[path]()
+
+    many, rows = queries_of(bob, path)
+
+    assert rows >= rows_at_first + 9
+    assert (few, many) == (QUERIES[path], QUERIES[path])
+
+
+@pytest.mark.parametrize("path", ["notes", "timeline"])
+def test_history_costs_the_same_for_many_entries(bob: Asker, path: str) -> None:
+    incident = IncidentFactory()
+    address = f"incidents/{incident.pk}/{path}"
+    bob.get(address)
+
+    def write(count: int) -> None:
+        for _ in range(count):
+            add_note(incident_id=incident.pk, actor=User.objects.get(pk=bob.user.pk), text="x")
+
+    write(1)
+    few, _ = queries_of(bob, address)
+    write(9)
+
+    many, rows = queries_of(bob, address)
+
+    assert (few, many, rows) == (3, 3, 10)  # the key, the incident, its entries
