@@ -1,0 +1,46 @@
+"""The two upward links by name lead somewhere: nudges, and the beat table."""
+
+import pytest
+
+from config.celery import QUEUES, app
+from opsknight.wake import DEFAULT_QUEUES, Wake
+
+TASKS = {name for name in app.tasks if not name.startswith("celery.")}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _load_tasks() -> None:
+    app.loader.import_default_modules()
+    TASKS.update(name for name in app.tasks if not name.startswith("celery."))
+
+
+@pytest.mark.parametrize("wake", Wake)
+def test_every_nudge_names_a_registered_task(wake: Wake) -> None:
+    assert wake in TASKS
+
+
+@pytest.mark.parametrize("wake", Wake)
+def test_every_nudge_has_a_queue_that_a_worker_serves(wake: Wake) -> None:
+    assert DEFAULT_QUEUES[wake] in QUEUES
+
+
+@pytest.mark.parametrize("name", app.conf.beat_schedule)
+def test_every_sweep_names_a_registered_task_and_queue(name: str) -> None:
+    sweep = app.conf.beat_schedule[name]
+
+    assert sweep["task"] in TASKS
+    assert sweep["options"]["queue"] in QUEUES
+
+
+def test_behind_every_nudge_is_a_sweep() -> None:
+    swept = {sweep["task"] for sweep in app.conf.beat_schedule.values()}
+
+    assert {str(wake) for wake in Wake} <= swept
+
+
+def test_every_task_says_why_it_may_run_twice() -> None:
+    silent = [
+        name for name in TASKS if "Safe to run twice because" not in (app.tasks[name].__doc__ or "")
+    ]
+
+    assert silent == []
