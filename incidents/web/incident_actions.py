@@ -50,8 +50,8 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     """It is over, with an optional note; GET asks for the note where dialogs do not work."""
     user = signed_in(request)
     incident = selectors.get_incident_to_act_on_for(user, pk)
-    form = ResolveForm(request.POST or None)
-    if request.method != "POST" or not form.is_valid():
+    form = ResolveForm(request.POST if request.method == "POST" else None)
+    if not form.is_bound or not form.is_valid():
         return _ask(request, incident, form, "Resolve", "incidents:resolve")
     resolved = lifecycle.resolve_incidents(
         incident_ids=[incident.pk], actor=user, note=form.cleaned_data["note"]
