@@ -1,0 +1,88 @@
+"""The tasks are registered, and survive what happens to processes and databases."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from celery import current_app
+from celery.worker import state as worker_state
+from django.db import connection
+
+from incidents.models import Incident
+from notifications import tasks
+from notifications.channels import CHANNELS
+from notifications.models import Notification
+from opsknight.models import User
+from tests.factories import ContactMethodFactory, NotificationFactory
+from tests.notifications.providers import Endpoint, Mailbox
+
+
+@pytest.mark.parametrize("name", ["deliver_due", "cancel_settled_pages", "notify_assigned"])
+def test_the_tasks_are_registered(name: str):
+    current_app.loader.import_default_modules()
+
+    assert f"notifications.tasks.{name}" in current_app.tasks
+
+
+def test_every_channel_has_a_queue_that_the_beat_table_sweeps():
+    from config.celery import SWEPT_CHANNELS
+
+    assert {name: channel.queue for name, channel in CHANNELS.items()} == SWEPT_CHANNELS
+
+
+@pytest.mark.django_db
+def test_the_sweeps_find_their_work(mailbox: Mailbox, incident: Incident, bob: User):
+    NotificationFactory(incident=incident, user=bob)
+
+    tasks.deliver_due(channel="email")
+    tasks.cancel_settled_pages()
+    tasks.notify_assigned()
+
+    assert len(mailbox.mails) == 1
+
+
+@pytest.mark.django_db
+def test_a_worker_that_stops_finishes_its_hands_only(
+    mailbox: Mailbox, incident: Incident, monkeypatch: pytest.MonkeyPatch
+):
+    NotificationFactory.create_batch(CHANNELS["email"].parallel + 1, incident=incident)
+    monkeypatch.setattr(worker_state, "should_stop", 0)
+
+    tasks.deliver_due(channel="email")
+
+    assert len(mailbox.mails) == CHANNELS["email"].parallel
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outcome_is_recorded_although_the_database_restarted_meanwhile(
+    endpoint: Endpoint, incident: Incident, bob: User
+):
+    method = ContactMethodFactory(user=bob, channel="webhook", address=endpoint.url)
+    page = NotificationFactory(
+        incident=incident,
+        user=bob,
+        channel="webhook",
+        address=endpoint.url,
+        contact_method=method,
+    )
+    endpoint.may_answer.clear()
+
+    def work() -> None:
+        try:
+            tasks.deliver_due(channel="webhook")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(work)
+        assert endpoint.has_request.wait(10)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        endpoint.may_answer.set()
+        run.result(30)
+
+    page.refresh_from_db()
+    assert page.state == Notification.State.DELIVERED
+    assert len(endpoint.requests) == 1
