@@ -31,6 +31,7 @@ from opsknight.models import User
 
 # What oncall.py raises for a schedule that cannot be calculated: an unknown zone, an absurd date.
 UNREADABLE = (ValueError, OverflowError, ZoneInfoNotFoundError)
+
 KINDS: dict[str, RotationKind] = {
     ScheduleLayer.Rotation.HOURLY: "hourly",
     ScheduleLayer.Rotation.DAILY: "daily",
@@ -219,10 +220,14 @@ def policies_with_steps(user: User) -> QuerySet[EscalationPolicy]:
     return visible_policies(user).prefetch_related(Prefetch("steps", steps))
 
 
+def policies_paging(schedule: Schedule) -> QuerySet[EscalationPolicy]:
+    """The policies that name a schedule."""
+    return EscalationPolicy.objects.filter(steps__targets__schedule=schedule).distinct()
+
+
 def names_of_policies_paging(schedule: Schedule, *, limit: int = 5) -> list[str]:
-    """The policies that name a schedule, which therefore cannot be deleted."""
-    names = EscalationPolicy.objects.filter(steps__targets__schedule=schedule).distinct()
-    return list(names.values_list("name", flat=True)[:limit])
+    """The policies because of which a schedule cannot be deleted."""
+    return list(policies_paging(schedule).values_list("name", flat=True)[:limit])
 
 
 def names_of_services_using(policy: EscalationPolicy, *, limit: int = 5) -> list[str]:

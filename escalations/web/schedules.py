@@ -1,8 +1,7 @@
 """Pages of schedules: who is on call, and who will be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import cast
 
 from django.contrib import messages
@@ -14,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from escalations import selectors
 from escalations.models import LayerMember, Schedule, ScheduleLayer
-from escalations.oncall import ScheduleSpec, on_call_at, shifts_between
+from escalations.oncall import ScheduleSpec, next_handoff, on_call_at, shifts_between
 from escalations.services.rotations import put_on_call as put_person_on_call
 from escalations.web.phrases import rotation_phrase
 from opsknight.errors import NotFound
@@ -40,11 +39,10 @@ class LayerView:
 class ShiftRow:
     """A line of the table: a shift, or a time in which nobody is on call."""
 
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: datetime | None  # None: it began before this moment
+    ends_at: datetime | None  # None: never
     person: User | None
     layer_name: str
-    is_now: bool
 
 
 @login_required
@@ -70,7 +68,7 @@ def schedule(request: HttpRequest, pk: int) -> HttpResponse:
         "zone": zone,
         "other_zone": user.time_zone if user.time_zone != shown.time_zone else "",
         "may_change": selectors.may_change_schedules(user),
-        "policies": selectors.names_of_policies_paging(shown, limit=20),
+        "policies": selectors.policies_paging(shown),
         "days": SHOWN_DAYS,
         "shown_shifts": SHOWN_SHIFTS,
     }
@@ -113,19 +111,18 @@ def _layer_view(shown: Schedule, layer: ScheduleLayer, now: datetime) -> LayerVi
 
 
 def _shift_rows(spec: ScheduleSpec, people: dict[int, User], now: datetime) -> list[ShiftRow]:
-    """The shifts from now on, holes between them as rows of their own."""
+    """The shifts from now on, with rows for the holes between them; the last one to its end."""
     until = now + timedelta(days=SHOWN_DAYS)
-    rows = [
-        ShiftRow(s.starts_at, s.ends_at, people.get(s.user_id), s.layer_name, is_now=False)
-        for s in shifts_between(spec, now, until)
-    ]
-    edges = [now, *(edge for row in rows for edge in (row.starts_at, row.ends_at)), until]
-    holes = [
-        ShiftRow(end, start, None, "", is_now=False)
-        for end, start in list(pairwise(edges))[::2]
-        if start > end
-    ]
-    rows = sorted([*rows, *holes], key=lambda row: row.starts_at)
-    first = rows[0]
-    rows[0] = ShiftRow(first.starts_at, first.ends_at, first.person, first.layer_name, is_now=True)
+    rows: list[ShiftRow] = []
+    moment = now
+    for shift in shifts_between(spec, now, until):
+        if shift.starts_at > moment:
+            rows.append(ShiftRow(moment, shift.starts_at, None, ""))
+        person = people.get(shift.user_id)
+        moment = shift.ends_at
+        ends_at = moment if moment < until else next_handoff(spec, shift.starts_at)
+        rows.append(ShiftRow(shift.starts_at, ends_at, person, shift.layer_name))
+    if moment < until:
+        rows.append(ShiftRow(moment, None, None, ""))
+    rows[0] = replace(rows[0], starts_at=None)
     return rows
