@@ -7,11 +7,12 @@ several machines at once.
 import fcntl
 import hashlib
 import os
+import sys
 
 import django
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -61,14 +62,19 @@ def _static_fingerprint() -> str:
     return digest.hexdigest()
 
 
-def main() -> None:
-    """Do all of it, in this order, because each step needs the one before."""
+def main() -> int:
+    """Do all of it, in this order, because each step needs the one before; the exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     migrate()
     collect_static()
-    call_command("ensure_admin")
+    try:
+        call_command("ensure_admin")
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
