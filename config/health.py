@@ -61,6 +61,7 @@ async def application(
         (b"content-length", str(len(content)).encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
+        *([(b"allow", b"GET, HEAD")] if status == 405 else []),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     is_head = scope["method"] == "HEAD"
@@ -86,20 +87,28 @@ async def examine(method: str, mode: str) -> tuple[int, dict[str, Any]]:
 
 async def _database_and_engine() -> tuple[Check, Check]:
     """One connection answers for both: the age of the last pass is a row."""
-    try:
-        async with asyncio.timeout(SECONDS):
-            age = await _engine_age()
-    except TimeoutError:
+    asking = asyncio.create_task(_engine_age())
+    # Not `asyncio.timeout`: to cancel a query of a frozen server psycopg asks that very server.
+    await asyncio.wait({asking}, timeout=SECONDS)
+    if not asking.done():
+        asking.add_done_callback(_forget)
+        asking.cancel()
         reason = f"No answer within {SECONDS} s."
-    except psycopg.OperationalError as error:
+    elif isinstance(error := asking.exception(), psycopg.OperationalError):
         logger.warning("Readiness: the database does not answer: %s", error)
         reason = "No connection: see the log of this process."
-    except psycopg.Error as error:
+    elif isinstance(error, psycopg.Error):
         logger.warning("Readiness: the database refuses: %s", error)
         reason = "The database answers with an error: are its migrations applied?"
     else:
-        return Check(ok=True), _engine_check(age)
+        return Check(ok=True), _engine_check(asking.result())
     return Check(ok=False, reason=reason), Check(ok=False, reason="Unknown without the database.")
+
+
+def _forget(asking: "asyncio.Task[float | None]") -> None:
+    """Take notice of how a late answer ended, so that asyncio does not complain of it."""
+    if not asking.cancelled() and (error := asking.exception()) is not None:
+        logger.warning("Readiness: the database answered late: %s", error)
 
 
 async def _engine_age() -> float | None:
