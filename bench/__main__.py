@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import intake, page, realtime
+from bench import engine, intake, page, realtime
 from bench.figures import Figure
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "intake": intake.run,
+    "engine": engine.run,
     "page": page.run,
     "realtime": realtime.run,
 }

@@ -11,7 +11,7 @@ from opsknight.wake import DEFAULT_QUEUES, Wake, send_nudge
 ENOUGH_SECONDS = 1.0
 
 
-@shared_task(name="escalations.tasks.run_due_steps", time_limit=120)
+@shared_task(name="escalations.tasks.run_due_steps")
 def run_due_steps() -> None:
     """Take due steps until nothing is due.
 
