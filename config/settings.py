@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from config import embedded
 from config.env import (
@@ -207,7 +208,14 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "docExpansion": "list"},
     "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "IncidentStatus": "incidents.models.Incident.Status",
+        "UserStatus": "opsknight.models.User.Status",
+        "UserRole": "opsknight.models.User.Role",
+        "MemberRole": "opsknight.models.TeamMember.Role",
+    },
     "PREPROCESSING_HOOKS": ["opsknight.api.schema.without_trailing_slash"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -251,7 +259,31 @@ UNFOLD = {
     "SITE_TITLE": "OpsKnight",
     "SITE_HEADER": "OpsKnight",
     "SITE_URL": "/",
+    "SITE_ICON": lambda request: static("opsknight/img/icon.svg"),
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("opsknight/img/icon.svg"),
+        }
+    ],
     "SHOW_VIEW_ON_SITE": False,
+    # The brand colour of tokens.css, from light to dark.
+    "COLORS": {
+        "primary": {
+            "50": "#f4f6ff",
+            "100": "#ecf0fe",
+            "200": "#d3dcfd",
+            "300": "#b4c4fc",
+            "400": "#9db4ff",
+            "500": "#6784ea",
+            "600": "#2b50c8",
+            "700": "#2342aa",
+            "800": "#1e3788",
+            "900": "#1c2f6b",
+            "950": "#1c2a55",
+        }
+    },
 }
 
 # --- Logs -----------------------------------------------------------------------------------------

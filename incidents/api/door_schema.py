@@ -17,21 +17,11 @@ KINDS = [str(kind) for kind in Integration.Kind.values]
 
 def with_door(result: Document, **kwargs: Any) -> Document:
     """Add the addresses of the machine intake."""
-    schemes = result["components"].setdefault("securitySchemes", {})
-    schemes["integrationKey"] = {
-        "type": "apiKey",
-        "in": "header",
-        "name": "Authorization",
-        "description": "The key of an integration: `Token token=…`.",
-    }
     result["paths"] |= {
         "/api/events": {"post": _events()},
         "/v2/enqueue": {"post": _enqueue()},
         "/api/integrations/{kind}/{key}": {"post": _integration()},
     }
-    rest = result["paths"].get("/api/v1/events", {}).get("post")
-    if rest is not None:
-        rest["security"] = [{"integrationKey": []}, *rest.get("security", [])]
     return result
 
 

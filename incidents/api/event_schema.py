@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
 Document = dict[str, Any]
 
 EVENT: Document = {
@@ -120,3 +122,19 @@ ENQUEUE_REFUSED: Document = {
         "errors": {"type": "array", "items": {"type": "string"}},
     },
 }
+
+
+class IntegrationKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the key of an integration is sent."""
+
+    target_class = "incidents.api.events.IntegrationKeyAuthentication"
+    name = "integrationKey"
+
+    def get_security_definition(self, auto_schema: Any) -> Document:
+        """A header of its own form."""
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "The key of an integration: `Token token=…`.",
+        }

@@ -65,10 +65,13 @@ def without_trailing_slash(endpoints: Iterable[Endpoint], **kwargs: Any) -> list
 
 
 def with_errors(result: Document, **kwargs: Any) -> Document:
-    """Say of every operation which errors it answers, in the one shape."""
+    """Say of every operation which errors it answers, in the one shape, and that ids are numbers."""
     result["components"]["schemas"]["Error"] = ERROR
     for operations in result["paths"].values():
         for method, operation in operations.items():
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "path" and parameter["name"] == "id":
+                    parameter["schema"] = {"type": "integer", "minimum": 1}
             for status, text in COMMON_ERRORS.items():
                 if is_possible(status, method, operation):
                     operation["responses"].setdefault(status, error_response(text))
