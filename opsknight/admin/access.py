@@ -86,8 +86,8 @@ class FamilyFilter(admin.SimpleListFilter):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """Who changed what, who signed in; nothing here can be changed."""
 
-    list_display = ("at", "who", "action", "what", "difference", "ip")
-    list_display_links = ("at",)
+    list_display = ("instant", "who", "action", "what", "difference", "ip")
+    list_display_links = ("instant",)
     list_filter = (
         FamilyFilter,
         ("at", RangeDateTimeFilter),
@@ -97,8 +97,13 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     search_fields = ("actor_label", "entity_label", "action", "ip")
     ordering = ("-at", "-id")
     show_full_result_count = False
-    fields = ("at", "who", "action", "entity_type", "entity_id", "what", "ip", "difference")
+    fields = ("instant", "who", "action", "entity_type", "entity_id", "what", "ip", "difference")
     readonly_fields = fields
+
+    @admin.display(description="at", ordering="at")
+    def instant(self, entry: AuditEntry) -> str:
+        """To the second, in the administrator's zone."""
+        return f"{timezone.localtime(entry.at):%Y-%m-%d %H:%M:%S}"
 
     @admin.display(description="who", ordering="actor_label")
     def who(self, entry: AuditEntry) -> str:

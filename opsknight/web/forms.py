@@ -5,12 +5,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.contrib.auth.password_validation import password_validators_help_texts
 
 from opsknight.errors import OpsKnightError
 from opsknight.models import ApiKey
 
 PASSWORD_LENGTH = 128
+# What AUTH_PASSWORD_VALIDATORS demand, in one sentence.
+RULES_IN_WORDS = (
+    "10 characters or more: lower- and upper-case letters, a digit and another character. "
+    "Nothing common, nothing like your name."
+)
 
 
 def add_errors(form: forms.BaseForm, error: OpsKnightError) -> None:
@@ -64,7 +68,7 @@ class NewPasswordForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["password"].help_text = " ".join(password_validators_help_texts())
+        self.fields["password"].help_text = RULES_IN_WORDS
 
     def clean(self) -> dict[str, Any]:
         """Both must be the same."""
@@ -100,6 +104,8 @@ class ChangePasswordForm(NewPasswordForm):
     """The present password, then a new one."""
 
     current_password = PasswordField("current-password", label="Present password")
+    password = PasswordField("new-password", label="New password")
+    password_again = PasswordField("new-password", label="New password, once more")
 
     field_order = ("current_password", "password", "password_again")
 

@@ -21,6 +21,7 @@ OPEN = {
     "reset/<str:token>/": "the token is the permission",
     "theme/": "a cookie of the browser's own",
     "styleguide/": "404 unless DEBUG is on",
+    "api/docs": "leads to the page with the slash",
     "api/docs/": "the API's description names no data",
 }
 SAMPLES = {"int": "1", "str": "x", "slug": "x", "path": "x", "uuid": "0" * 32}

@@ -214,14 +214,26 @@ def test_people_are_found_by_name_and_address(client: Client, eve: User, carol: 
     assert list(found) == [carol]
 
 
+def test_many_people_come_in_pages(client: Client, eve: User) -> None:
+    client.force_login(eve)
+    UserFactory.create_batch(101)
+
+    first = client.get("/people/", {"q": "example"})
+    second = client.get("/people/" + first.context["next"])
+
+    assert len(first.context["people"]) == 100
+    assert len(second.context["people"]) == 2
+    assert second.context["previous"] == "?q=example&page=1"
+
+
 @pytest.mark.parametrize("page", ["/people/", "/teams/"])
 def test_ten_rows_cost_as_many_queries_as_one(
     client: Client, eve: User, page: str, django_assert_num_queries
 ) -> None:
     client.force_login(eve)
     TeamFactory(members=[UserFactory()])
-    # session, user, rows; on /people/ also the memberships of all
-    expected = 4 if page == "/people/" else 3
+    # session, user, rows; on /people/ also how many there are, and the memberships of all
+    expected = 5 if page == "/people/" else 3
     with django_assert_num_queries(expected):
         client.get(page)
     for _ in range(10):
