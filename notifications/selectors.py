@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from incidents.models import Incident
 from incidents.selectors import visible_incidents
@@ -21,6 +21,14 @@ def notices_of(user: User) -> QuerySet[Notification]:
         .select_related("incident__service")
         .order_by("-created_at", "-pk")
     )
+
+
+def get_notice_for(user: User, pk: int) -> Notification:
+    """One notice of the person's own; raises NotFound."""
+    notice = notices_of(user).filter(pk=pk).first()
+    if notice is None:
+        raise NotFound("You have no such notice.")
+    return notice
 
 
 def unread_counts(user_ids: Iterable[int]) -> dict[int, int]:
@@ -42,10 +50,12 @@ def unread_counts(user_ids: Iterable[int]) -> dict[int, int]:
 
 
 def deliveries_of(incident: Incident) -> QuerySet[Notification]:
-    """Everything that was to reach somebody about an incident, newest first."""
+    """Everything that was to reach somebody outside the app about an incident, newest first."""
     return (
         Notification.objects.filter(incident=incident)
-        .select_related("user", "sandbox_message")
+        .exclude(channel=Channel.IN_APP)
+        .select_related("user")
+        .annotate(kept_message_id=F("sandbox_message__pk"))
         .order_by("-created_at", "-pk")
     )
 
@@ -75,13 +85,16 @@ def get_sandbox_message_for(user: User, pk: int) -> SandboxMessage:
 
 
 def contact_methods_of(user: User) -> QuerySet[ContactMethod]:
-    """A person's own contact methods with their rules."""
-    return ContactMethod.objects.filter(user=user).prefetch_related("rules").order_by("pk")
+    """A person's own contact methods, without their secrets."""
+    return ContactMethod.objects.filter(user=user).defer("secret").order_by("pk")
 
 
 def get_contact_method_for(user: User, pk: int) -> ContactMethod:
-    """One contact method of the person's own; raises NotFound."""
-    method = ContactMethod.objects.filter(user=user, pk=pk).first()
+    """One contact method of the person's own; raises NotFound.
+
+    Its secret is read only when asked for: without its encryption key that fails.
+    """
+    method = contact_methods_of(user).filter(pk=pk).first()
     if method is None:
         raise NotFound("You have no such contact method.")
     return method
@@ -92,6 +105,7 @@ def rules_of(user: User) -> QuerySet[NotificationRule]:
     return (
         NotificationRule.objects.filter(user=user)
         .select_related("contact_method")
+        .defer("contact_method__secret")
         .order_by("delay_minutes", "contact_method_id")
     )
 

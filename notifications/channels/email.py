@@ -46,8 +46,8 @@ class EmailChannel(Channel):
             "incident": page.incident,
             "description": page.incident.description[:MAX_DESCRIPTION_LENGTH],
         }
-        text = render_to_string("notifications/mail/page.txt", context)
-        html = render_to_string("notifications/mail/page.html", context)
+        text = render_to_string("notifications/email/page.txt", context)
+        html = render_to_string("notifications/email/page.html", context)
         mail = EmailMessage(policy=POLICY)
         mail["To"] = _recipient(page)
         _write_headers(mail, page)

@@ -195,7 +195,7 @@ def _break_method(row: Notification) -> None:
     method.save(update_fields=["enabled", "broken_reason"])
     record_change(
         actor=None,
-        action="contactmethod.broken",
+        action="contact_method.broken",
         entity=method,
         changes={"enabled": [True, False], "broken_reason": ["", row.last_error]},
     )

@@ -14,7 +14,7 @@ from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import User
 from opsknight.services.audit import changes_of, record_change, values_of
 
-METHOD_FIELDS = ("channel", "label", "address", "enabled", "broken_reason", "secret")
+METHOD_FIELDS = ("channel", "label", "address", "enabled", "broken_reason")
 RULE_FIELDS = ("contact_method", "delay_minutes")
 MAX_METHODS = 20
 MAX_DELAY_MINUTES = 24 * 60
@@ -45,7 +45,7 @@ def add_contact_method(
             method.save()
             record_change(
                 actor=user,
-                action="contactmethod.created",
+                action="contact_method.created",
                 entity=method,
                 changes=changes_of(None, method, METHOD_FIELDS),
                 ip=ip,
@@ -74,7 +74,7 @@ def _switch(user: User, pk: int, *, is_enabled: bool, ip: str | None) -> Contact
         method.save(update_fields=["enabled", "broken_reason"])
         record_change(
             actor=user,
-            action="contactmethod.changed",
+            action="contact_method.updated",
             entity=method,
             changes=changes_of(before, method, METHOD_FIELDS),
             ip=ip,
@@ -86,7 +86,7 @@ def remove_contact_method(*, user: User, pk: int, ip: str | None = None) -> None
     """Remove an address with its rules. Pages that wait for it go another way at their time."""
     method = get_contact_method_for(user, pk)
     with transaction.atomic():
-        record_change(actor=user, action="contactmethod.deleted", entity=method, ip=ip)
+        record_change(actor=user, action="contact_method.deleted", entity=method, ip=ip)
         method.delete()
 
 
@@ -113,7 +113,7 @@ def add_rule(
             queue_new_rule(rule=rule, now=now)
             record_change(
                 actor=user,
-                action="notificationrule.created",
+                action="notification_rule.created",
                 entity=rule,
                 changes=changes_of(None, rule, RULE_FIELDS),
                 ip=ip,
@@ -127,6 +127,6 @@ def remove_rule(*, user: User, pk: int, ip: str | None = None) -> None:
     """Remove a rule; its waiting pages are cancelled."""
     rule = get_rule_for(user, pk)
     with transaction.atomic():
-        record_change(actor=user, action="notificationrule.deleted", entity=rule, ip=ip)
+        record_change(actor=user, action="notification_rule.deleted", entity=rule, ip=ip)
         drop_rule_pages(rule=rule)
         rule.delete()

@@ -304,7 +304,7 @@ def test_an_address_that_is_gone_is_switched_off_and_the_next_way_taken_at_once(
 
     hook.refresh_from_db()
     assert (hook.enabled, hook.broken_reason) == (False, "Answered 410.")
-    assert AuditEntry.objects.filter(action="contactmethod.broken").exists()
+    assert AuditEntry.objects.filter(action="contact_method.broken").exists()
     assert len(mailbox.mails) == 1
     assert messages(incident) == [
         "Page to Bob by webhook failed: Answered 410. Trying by e-mail now.",

@@ -1,0 +1,106 @@
+"""Administration of contact methods and rules, and a look at the outbox.
+
+Titles of incidents are not shown: administrators must not see private incidents of teams they are
+not in. What was sent is on the incident's own page.
+"""
+
+import secrets
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+
+from notifications.models import (
+    ContactMethod,
+    DeliveryAttempt,
+    Notification,
+    NotificationRule,
+)
+from notifications.models.preferences import Channel
+from opsknight.admin import AuditedModelAdmin, ReadOnlyAdmin
+
+
+@admin.register(ContactMethod)
+class ContactMethodAdmin(AuditedModelAdmin):
+    """Addresses of people. Secrets are made here and shown to their owner only."""
+
+    list_display = ("address", "user", "channel", "label", "enabled", "is_broken_shown")
+    list_filter = ("channel", "enabled", ("user", AutocompleteSelectFilter))
+    list_select_related = ("user",)
+    search_fields = ("address", "label", "user__name", "user__email")
+    autocomplete_fields = ("user",)
+    fields = ("user", "channel", "address", "label", "enabled", "broken_reason")
+    readonly_fields = ("broken_reason",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ContactMethod]:
+        """Without the secrets, which nothing here needs."""
+        methods: QuerySet[ContactMethod] = super().get_queryset(request)
+        return methods.defer("secret")
+
+    @admin.display(description="broken", boolean=True)
+    def is_broken_shown(self, method: ContactMethod) -> bool:
+        """Whether the system switched it off."""
+        return method.is_broken
+
+    def save_model(self, request: HttpRequest, obj: ContactMethod, form: Any, change: bool) -> None:
+        """A new webhook gets its secret; what is switched on is not broken any more."""
+        if not change and obj.channel == Channel.WEBHOOK:
+            obj.secret = secrets.token_urlsafe(32)
+        if obj.enabled:
+            obj.broken_reason = ""
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(NotificationRule)
+class NotificationRuleAdmin(AuditedModelAdmin):
+    """When which address is used. The rule's person is the address's."""
+
+    list_display = ("contact_method", "user", "delay_minutes")
+    list_filter = (("user", AutocompleteSelectFilter), "contact_method__channel")
+    list_select_related = ("user", "contact_method")
+    search_fields = ("user__name", "user__email", "contact_method__address")
+    autocomplete_fields = ("contact_method",)
+    fields = ("contact_method", "delay_minutes")
+
+    def save_model(
+        self, request: HttpRequest, obj: NotificationRule, form: Any, change: bool
+    ) -> None:
+        """Whose it is follows from the address."""
+        obj.user_id = obj.contact_method.user_id
+        super().save_model(request, obj, form, change)
+
+
+class DeliveryAttemptInline(TabularInline):  # type: ignore[misc]
+    """What the provider answered, each time."""
+
+    model = DeliveryAttempt
+    fields = ("at", "outcome", "detail", "duration_ms")
+    readonly_fields = fields
+    can_delete = False
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin):
+    """The outbox, to look at."""
+
+    list_display = (
+        "created_at", "incident_id", "user", "channel", "state", "attempts", "last_error",
+    )  # fmt: skip
+    list_filter = ("state", "channel", "reason", ("user", AutocompleteSelectFilter))
+    list_select_related = ("user",)
+    search_fields = ("=incident__id", "user__name", "user__email", "address", "cause")
+    fields = (
+        "incident_id", "user", "channel", "address", "reason", "cause", "delay_minutes", "state",
+        "attempts", "maybe_duplicate", "last_error", "created_at", "due_at", "leased_until",
+        "finished_at", "read_at", "idempotency_key",
+    )  # fmt: skip
+    readonly_fields = fields
+    inlines = (DeliveryAttemptInline,)
+    show_full_result_count = False

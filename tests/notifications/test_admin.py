@@ -1,0 +1,83 @@
+"""Administration of contact methods, rules and the outbox."""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from incidents.models import Incident
+from notifications.models import ContactMethod, NotificationRule
+from opsknight.models import AuditEntry, User
+from tests.factories import ContactMethodFactory, NotificationFactory, NotificationRuleFactory
+from tests.incidents.cast import browser
+
+pytestmark = pytest.mark.django_db
+
+
+def add_url(model: str) -> str:
+    return reverse(f"admin:notifications_{model}_add")
+
+
+@pytest.mark.parametrize("model", ["contactmethod", "notificationrule", "notification"])
+@pytest.mark.parametrize("query", ["", "?q=bob", "?q=12"])
+def test_lists_open_and_search(alice: User, incident: Incident, model: str, query: str):
+    NotificationRuleFactory()
+    NotificationFactory(incident=incident)
+    url = reverse(f"admin:notifications_{model}_changelist")
+
+    assert browser(alice).get(url + query).status_code == 200
+
+
+@pytest.mark.parametrize("model", ["contactmethod", "notificationrule", "notification"])
+def test_responders_do_not_administer(bob: User, model: str):
+    answer = browser(bob).get(reverse(f"admin:notifications_{model}_changelist"))
+
+    assert answer.status_code in (302, 403)
+
+
+def test_a_webhook_made_here_gets_a_secret_that_is_not_shown(alice: User, bob: User):
+    form = {
+        "user": bob.pk,
+        "channel": "webhook",
+        "address": "https://example.com/",
+        "enabled": "on",
+    }
+
+    browser(alice).post(add_url("contactmethod"), form)
+
+    method = ContactMethod.objects.get(user=bob)
+    page = browser(alice).get(reverse("admin:notifications_contactmethod_change", args=[method.pk]))
+    assert method.secret
+    assert method.secret not in page.content.decode()
+    assert AuditEntry.objects.filter(action="contact_method.created").exists()
+
+
+def test_an_address_is_checked_here_too(alice: User, bob: User):
+    form = {"user": bob.pk, "channel": "webhook", "address": "nonsense", "enabled": "on"}
+
+    answer = browser(alice).post(add_url("contactmethod"), form)
+
+    assert answer.status_code == 200
+    assert not ContactMethod.objects.exists()
+
+
+def test_the_rules_person_is_the_addresss(alice: User, bob: User):
+    method = ContactMethodFactory(user=bob)
+
+    browser(alice).post(
+        add_url("notificationrule"), {"contact_method": method.pk, "delay_minutes": 3}
+    )
+
+    assert NotificationRule.objects.get().user == bob
+
+
+def test_the_outbox_is_only_looked_at_and_names_no_incident(alice: User, incident: Incident):
+    page = NotificationFactory(incident=incident, last_error="Answered 503.")
+    page.delivery_attempts.create(outcome="failed", detail="Answered 503.", at=timezone.now())
+    client = browser(alice)
+
+    url = reverse("admin:notifications_notification_change", args=[page.pk])
+    text = client.get(url).content.decode()
+
+    assert "Answered 503." in text
+    assert incident.title not in text
+    assert client.get(add_url("notification")).status_code == 403
