@@ -10,6 +10,7 @@ from django.db.models import Min
 from django.db.models.functions import Now
 
 from incidents.models import Incident
+from incidents.services.participants import add_participants
 from notifications.models import Notification, NotificationRule
 from notifications.models.preferences import Channel
 from notifications.rules import PlannedPage, Rule, has_immediate_way, plan_pages
@@ -34,7 +35,7 @@ def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> list[int]:
     """Write the pages of all requests; returns whom nothing reaches at once, without the app.
 
     The caller holds the transaction. Asking twice for the same cause writes nothing the second
-    time. A delayed way that still waits from an earlier cause is not queued again. Four queries,
+    time. A delayed way that still waits from an earlier cause is not queued again. Five queries,
     however many requests.
     """
     if not requests:
@@ -49,6 +50,7 @@ def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> list[int]:
         for row in _rows_of(request, plans[request.user_id], waiting, now)
     ]
     Notification.objects.bulk_create(rows, ignore_conflicts=True)
+    add_participants(pairs={(row.incident_id, row.user_id) for row in rows}, now=now)
     wake_channels(row.channel for row in rows if row.due_at <= now)
     return sorted(u for u in user_ids if u not in plans or not has_immediate_way(plans[u]))
 
