@@ -35,10 +35,13 @@ class ServiceAdmin(AuditedModelAdmin):
     """Services. Deleting one deletes its history and is refused while incidents are open."""
 
     list_display = ("name", "team", "escalation_policy", "number_of_integrations")
-    list_filter = (("team", AutocompleteSelectFilter),)
+    list_filter = (
+        ("team", AutocompleteSelectFilter),
+        ("escalation_policy", AutocompleteSelectFilter),
+    )
     list_select_related = ("team", "escalation_policy")
     search_fields = ("name", "description")
-    autocomplete_fields = ("team",)
+    autocomplete_fields = ("team", "escalation_policy")
     fields = ("name", "description", "team", "escalation_policy")
     inlines = (IntegrationInline,)
 
