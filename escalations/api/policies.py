@@ -44,13 +44,13 @@ class StepSerializer(Part):
         default=0,
         help_text="Wait before this step, counted from the step before it.",
     )
-    targets = TargetSerializer(many=True, max_length=MAX_TARGETS)
+    targets = TargetSerializer(many=True, max_length=MAX_TARGETS)  # type: ignore[call-arg]
 
 
 class PolicySerializer(ModelSerializer):
     """Steps, gone through once and then repeated, until somebody acknowledges."""
 
-    steps = StepSerializer(many=True, max_length=MAX_STEPS)
+    steps = StepSerializer(many=True, max_length=MAX_STEPS)  # type: ignore[call-arg]
 
     class Meta:
         model = EscalationPolicy

@@ -63,7 +63,7 @@ class LayerSerializer(Part):
 class ScheduleSerializer(ModelSerializer):
     """Layers in one time zone. `layers`, where given, replaces all of them."""
 
-    layers = LayerSerializer(many=True, max_length=MAX_LAYERS)
+    layers = LayerSerializer(many=True, max_length=MAX_LAYERS)  # type: ignore[call-arg]
 
     class Meta:
         model = Schedule

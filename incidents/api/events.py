@@ -39,6 +39,9 @@ LARGEST_ID = 2**63 - 1  # of PostgreSQL's bigint
 MAX_SENDER_LENGTH = 200
 
 
+Owner = tuple[int, int | None, str]  # service, integration, and who is shown as the sender
+
+
 class EventBody(events_api.Body):
     """One event; with an API key or a session it names its service."""
 
@@ -105,7 +108,7 @@ class EventViewSet(ApiViewSet):
     def _received(self, bodies: Sequence[EventBody], is_list: bool) -> list[Received]:
         sent = self.request.auth
         if isinstance(sent, Integration):
-            owners = [(sent.service_id, sent.pk, sent.name)] * len(bodies)
+            owners: list[Owner] = [(sent.service_id, sent.pk, sent.name)] * len(bodies)
         else:
             name = f"{self.actor} ({sent.name})" if isinstance(sent, ApiKey) else str(self.actor)
             services = _services(self.actor, bodies, is_list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
 import django_filters
 from django import forms
@@ -44,10 +44,9 @@ class WordsFilter(django_filters.MultipleChoiceFilter):  # type: ignore[misc]
 class IdField(forms.IntegerField):
     """An id; a number too large to be one finds nothing."""
 
-    default_error_messages: ClassVar[dict[str, str]] = {"invalid": "Use an id, a whole number."}
-
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_value=2**63 - 1, min_value=1, **kwargs)
+        texts = {"invalid": "Use an id, a whole number."}
+        super().__init__(max_value=2**63 - 1, min_value=1, error_messages=texts, **kwargs)
 
 
 class IdFilter(django_filters.Filter):  # type: ignore[misc]
@@ -136,7 +135,7 @@ class IncidentFilters(django_filters.FilterSet):  # type: ignore[misc]
         """Incidents that one person works on, or nobody."""
         match who:
             case "me":
-                return rows.filter(assignee=self.request.user)
+                return rows.filter(assignee_id=self.request.user.pk)
             case "none":
                 return rows.filter(assignee=None, team=None)
             case _:

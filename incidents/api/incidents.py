@@ -121,8 +121,6 @@ class NoteSerializer(ModelSerializer):
 class TimelineEntrySerializer(ModelSerializer):
     """One thing that happened."""
 
-    data = serializers.DictField(read_only=True)
-
     class Meta:
         model = TimelineEntry
         fields = ("id", "at", "kind", "actor", "actor_label", "message", "data")
@@ -140,7 +138,7 @@ class IncidentViewSet(ApiViewSet):
     write_scope = ApiKey.Scope.INCIDENTS_WRITE
     queryset = Incident.objects.none()
     serializer_class = IncidentSerializer
-    filter_backends = (DjangoFilterBackend,)
+    filter_backends: Any = (DjangoFilterBackend,)
     filterset_class: ClassVar[Any] = IncidentFilters
 
     def list(self, request: Request) -> Response:

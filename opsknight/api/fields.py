@@ -28,7 +28,7 @@ class Instant(serializers.DateTimeField):
         super().__init__(default_timezone=UTC, **kwargs)
 
 
-class Known(serializers.PrimaryKeyRelatedField):
+class Known(serializers.PrimaryKeyRelatedField[Any]):
     """The id of something that exists."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
@@ -36,8 +36,9 @@ class NewUserSerializer(UserSerializer):
     password = Text(write_only=True, required=False, max_length=128, trim_whitespace=False)
     invitation_url = serializers.URLField(read_only=True, allow_null=True)
 
-    class Meta(UserSerializer.Meta):
-        fields: ClassVar[Any] = (*UserSerializer.Meta.fields, "password", "invitation_url")
+    class Meta:
+        model = User
+        fields = (*UserSerializer.Meta.fields, "password", "invitation_url")
         read_only_fields = ("status",)
 
 
@@ -99,7 +100,7 @@ class MemberSerializer(Part):
 class TeamSerializer(ModelSerializer):
     """People who own services together. `members`, where given, replaces the whole list."""
 
-    members = MemberSerializer(
+    members = MemberSerializer(  # type: ignore[call-arg]  # many=True passes it to the list
         source="memberships", many=True, required=False, max_length=MAX_MEMBERS
     )
 

@@ -45,7 +45,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     """How an API key is sent."""
 
     target_class = "opsknight.api.authentication.ApiKeyAuthentication"
-    name = ("apiKey", "apiKeyHeader")
+    name = ["apiKey", "apiKeyHeader"]  # noqa: RUF012 — as its base class has it
 
     def get_security_definition(self, auto_schema: Any) -> list[Document]:
         """One scheme for each header."""
@@ -65,7 +65,7 @@ def without_trailing_slash(endpoints: Iterable[Endpoint], **kwargs: Any) -> list
 
 
 def with_errors(result: Document, **kwargs: Any) -> Document:
-    """Say of every operation which errors it answers, in the one shape, and that ids are numbers."""
+    """Say of every operation which errors it answers, and that ids are numbers."""
     result["components"]["schemas"]["Error"] = ERROR
     for operations in result["paths"].values():
         for method, operation in operations.items():

@@ -26,7 +26,7 @@ class ApiViewSet(GenericViewSet[Any]):
     # Ids longer than a bigint are no ids: the address does not exist.
     lookup_value_regex = "[0-9]{1,19}"
     metadata_class = None
-    filter_backends = ()
+    filter_backends: Any = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, check scope and limit, then measure a body that came without a length."""

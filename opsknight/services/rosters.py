@@ -95,8 +95,14 @@ def _add_and_change(
         member = present.pop(wanted.user_id, None)
         values = {"role": wanted.role, "receives_pages": wanted.receives_pages}
         if member is None:
-            user = people[wanted.user_id]
-            teams.add_member(actor=actor, team=team, user=user, ip=ip, **values)
+            teams.add_member(
+                actor=actor,
+                team=team,
+                user=people[wanted.user_id],
+                role=wanted.role,
+                receives_pages=wanted.receives_pages,
+                ip=ip,
+            )
         elif values != {name: getattr(member, name) for name in values}:
             teams.change_member(actor=actor, member=member, values=values, ip=ip)
     return list(present.values())
