@@ -2,7 +2,7 @@
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from incidents.models import Incident, Integration, Service, TimelineEntry
+from incidents.models import Incident, Integration, Participant, Service, TimelineEntry
 from opsknight.errors import NotAllowed, NotFound
 from opsknight.models import TeamMember, User
 
@@ -14,15 +14,18 @@ def _is_member(team_field: str, user: User) -> Exists:
 def visible_incidents(user: User) -> QuerySet[Incident]:
     """Incidents this person may see, with what a list shows of them.
 
-    Private ones: only the team of the service, the assigned team, and the assignee, whatever the
-    role. Public ones: responders see all, others those of their teams, of services without a team,
-    and their own.
+    Private ones: only the team of the service, the assigned team, the assignee, and whoever was
+    paged, whatever the role. Public ones: responders see all, others those of their teams, of
+    services without a team, and their own.
     """
     incidents = Incident.objects.select_related("service", "service__team", "assignee", "team")
     if not user.is_active:
         return incidents.none()
     mine = (
-        Q(assignee=user) | Q(_is_member("service__team_id", user)) | Q(_is_member("team_id", user))
+        Q(assignee=user)
+        | Q(_is_member("service__team_id", user))
+        | Q(_is_member("team_id", user))
+        | Q(Exists(Participant.objects.filter(incident=OuterRef("pk"), user=user)))
     )
     if user.is_responder:
         return incidents.filter(Q(visibility=Incident.Visibility.PUBLIC) | mine)
@@ -44,8 +47,10 @@ def get_incident_for(user: User, pk: int) -> Incident:
 
 
 def may_act_on(user: User, incident: Incident) -> bool:
-    """Responders, the assignee, and members of the service's or the assigned team."""
+    """Responders, the assignee, whoever was paged, and members of the service's or the assigned team."""
     if user.is_responder or incident.assignee_id == user.pk:
+        return True
+    if Participant.objects.filter(incident=incident, user=user).exists():
         return True
     teams = [t for t in (incident.service.team_id, incident.team_id) if t is not None]
     return TeamMember.objects.filter(team_id__in=teams, user=user).exists()

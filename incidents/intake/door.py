@@ -134,6 +134,7 @@ async def _store(events: list[Event], owner: KeyOwner) -> list[Outcome]:
             service_id=owner.service_id,
             integration_id=owner.integration_id,
             sender=owner.name,
+            key=owner.key,
         )
         for event in events
     ]

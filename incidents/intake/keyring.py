@@ -25,6 +25,7 @@ class KeyOwner:
     kind: str
     name: str
     enabled: bool
+    key: str
 
 
 class Keyring:
@@ -58,7 +59,7 @@ def _look_up(key: str) -> KeyOwner | None:
     try:
         row = (
             Integration.objects.filter(key=key)
-            .values_list("id", "service_id", "kind", "name", "enabled")
+            .values_list("id", "service_id", "kind", "name", "enabled", "key")
             .first()
         )
     finally:

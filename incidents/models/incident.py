@@ -164,6 +164,24 @@ class Incident(models.Model):
         return self.status != self.Status.RESOLVED
 
 
+class Participant(models.Model):
+    """Somebody who was paged for an incident: may see it and act on it, whatever the team."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="participants")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="participations"
+    )
+    since = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["incident", "user"], name="participant_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.incident}"
+
+
 class Alert(models.Model):
     """One event of a monitoring system, as it was understood. Kept also when it opened nothing."""
 

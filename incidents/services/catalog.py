@@ -6,12 +6,14 @@ They check nothing about the person; the edge got the objects from `selectors`.
 from typing import TypedDict
 
 from django.db import transaction
+from django.utils import timezone
 
 from incidents.models import Incident, Integration, Service
 from incidents.models.service import new_integration_key
 from opsknight.errors import Conflict
 from opsknight.models import Team, User
 from opsknight.services.configuration import delete_recorded, save_changes, save_new
+from opsknight.wake import Wake, wake
 
 SERVICE_FIELDS = ("name", "description", "team", "escalation_policy")
 INTEGRATION_FIELDS = ("name", "kind", "service", "enabled", "key")
@@ -44,9 +46,30 @@ def create_service(*, values: ServiceValues, actor: User | None, ip: str | None 
 def update_service(
     *, service: Service, values: ServiceValues, actor: User | None, ip: str | None = None
 ) -> Service:
-    """Change a service; raises InvalidInput. Escalations that run keep their plan."""
-    save_changes(entity=service, values=values, action="service.updated", actor=actor, ip=ip)
+    """Change a service; raises InvalidInput.
+
+    With another policy its triggered incidents start anew there, at once; with none they go on.
+    """
+    policy_id = service.escalation_policy_id
+    with transaction.atomic():
+        save_changes(entity=service, values=values, action="service.updated", actor=actor, ip=ip)
+        if service.escalation_policy_id not in (policy_id, None):
+            _restart_escalations(service)
     return service
+
+
+def _restart_escalations(service: Service) -> None:
+    """Make every triggered incident due now; the engine sees that the policy is another one."""
+    now = timezone.now()
+    ids = list(
+        Incident.objects.select_for_update()
+        .filter(service=service, status=Incident.Status.TRIGGERED)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+    Incident.objects.filter(pk__in=ids).update(escalate_at=now, updated_at=now)
+    if ids:
+        wake(Wake.ESCALATE)
 
 
 def delete_service(*, service: Service, actor: User | None, ip: str | None = None) -> None:
@@ -98,7 +121,7 @@ def update_integration(
 def rotate_integration_key(
     *, integration: Integration, actor: User | None, ip: str | None = None
 ) -> Integration:
-    """Give the integration a new key; the door forgets the old one within ten seconds."""
+    """Give the integration a new key; the old one opens nothing any more."""
     save_changes(
         entity=integration,
         values={"key": new_integration_key()},

@@ -4,7 +4,7 @@ The number of statements does not depend on the size of the batch. Rows are lock
 (existing incidents by id, new ones by key), so that several web processes cannot deadlock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -44,6 +44,7 @@ class Received:
     service_id: int
     integration_id: int | None  # None: sent with a person's API key
     sender: str  # shown on the timeline
+    key: str = ""  # the integration key it came with; refused when it was rotated meanwhile
 
 
 @dataclass(slots=True)
@@ -98,11 +99,7 @@ class _Work:
         """The result, or None when another process opened one of our keys meanwhile."""
         integrations = sql.enabled_integrations({r.integration_id for r in self.received})
         services = sql.existing_services({r.service_id for r in self.received})
-        usable = [
-            r.service_id in services
-            and (r.integration_id is None or r.integration_id in integrations)
-            for r in self.received
-        ]
+        usable = [r.service_id in services and _opens(r, integrations) for r in self.received]
         self._look_up([r for r, ok in zip(self.received, usable, strict=True) if ok])
         batch = Batch(
             [self._take(r) if ok else _gone(r) for r, ok in zip(self.received, usable, strict=True)]
@@ -200,6 +197,13 @@ class _Work:
         tail = f": {summary}" if summary and summary != track.title else ""
         message = f"{what} by {received.sender}{tail}"
         self.entries.append(EntryRow(track, str(kind), message, received.sender))
+
+
+def _opens(received: Received, keys: Mapping[int | None, str]) -> bool:
+    if received.integration_id is None:
+        return True
+    present = keys.get(received.integration_id)
+    return present is not None and received.key in ("", present)
 
 
 def _gone(received: Received) -> Outcome:

@@ -59,17 +59,14 @@ class EntryRow:
     sender: str
 
 
-def enabled_integrations(ids: Iterable[int | None]) -> set[int]:
-    """Those of the ids whose integration exists and is enabled."""
+def enabled_integrations(ids: Iterable[int | None]) -> dict[int | None, str]:
+    """The present key of each integration of the ids that exists and is enabled."""
     wanted = [i for i in ids if i is not None]
     if not wanted:
-        return set()
-    return {
-        row[0]
-        for row in _rows(
-            "SELECT id FROM incidents_integration WHERE id = ANY(%s) AND enabled", [wanted]
-        )
-    }
+        return {}
+    return dict(
+        _rows("SELECT id, key FROM incidents_integration WHERE id = ANY(%s) AND enabled", [wanted])
+    )
 
 
 def existing_services(ids: Iterable[int]) -> set[int]:

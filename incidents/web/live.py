@@ -9,8 +9,9 @@ ROW_TEMPLATE = "incidents/row.html"
 
 
 def render_incidents(incident_ids: list[int]) -> list[LiveMessage]:
-    """One event per incident that still exists; two queries whatever the number."""
+    """One event per incident that still exists; three queries whatever the number."""
     incidents = Incident.objects.select_related("service", "service__team", "assignee", "team")
+    incidents = incidents.prefetch_related("participants")
     return [message_of(incident) for incident in incidents.filter(pk__in=incident_ids)]
 
 
@@ -33,8 +34,10 @@ def channels_of(incident: Incident) -> tuple[str, ...]:
     team_id = incident.service.team_id
     teams = {team for team in (team_id, incident.team_id) if team is not None}
     channels = [f"team-{team}" for team in sorted(teams)]
+    people = {participant.user_id for participant in incident.participants.all()}
     if incident.assignee_id is not None:
-        channels.append(f"user-{incident.assignee_id}")
+        people.add(incident.assignee_id)
+    channels += [f"user-{user}" for user in sorted(people)]
     if incident.visibility == Incident.Visibility.PUBLIC:
         channels.append("responders")
         if team_id is None:

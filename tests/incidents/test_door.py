@@ -271,6 +271,16 @@ def test_a_key_disabled_a_moment_ago_is_refused(knock: Door, integration: Integr
     assert Alert.objects.count() == 1
 
 
+def test_a_key_rotated_a_moment_ago_is_refused(knock: Door, integration: Integration):
+    knock.event(integration, **TRIGGER)
+    Integration.objects.update(key="a" * 32)
+
+    answer = knock.event(integration, **TRIGGER)
+
+    assert answer.status_code == 403
+    assert Alert.objects.count() == 1
+
+
 def test_pagerduty_refusals_have_pagerdutys_shape(knock: Door):
     owner = make_integration("pagerduty")
     without_summary = {"routing_key": owner.key, "event_action": "trigger", "payload": {}}
