@@ -28,7 +28,7 @@ from opsknight.api.pagination import OldestFirst
 from opsknight.api.views import ApiViewSet
 from opsknight.errors import Conflict
 from opsknight.models import ApiKey, Team, User
-from opsknight.permissions import require_responder
+from opsknight.permissions import require_responder, team_ids_of
 
 MAX_DESCRIPTION_LENGTH = 10_000
 
@@ -84,6 +84,18 @@ class NewIncidentSerializer(ModelSerializer):
         if user is not None and not user.is_active:
             raise serializers.ValidationError(f"{user} cannot be paged: the account is not active.")
         return user
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse, as the page does, an incident that its maker could not see."""
+        actor, service = self.context["request"].user, attrs["service"]
+        is_for_others = (
+            attrs.get("visibility") == Incident.Visibility.PRIVATE
+            and attrs.get("assignee") != actor
+        )
+        if is_for_others and service.team_id not in team_ids_of(actor):
+            reason = f"You would not see it: you are not in the team of {service.name}."
+            raise serializers.ValidationError({"visibility": [reason]})
+        return attrs
 
 
 class ResolutionSerializer(serializers.Serializer[Any]):

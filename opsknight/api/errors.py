@@ -44,7 +44,6 @@ _TEXTS: dict[type[exceptions.APIException], tuple[str, str]] = {
     exceptions.AuthenticationFailed: ("not_authenticated", ""),
     exceptions.PermissionDenied: ("forbidden", ""),
     exceptions.NotFound: ("not_found", "There is nothing at this address."),
-    exceptions.MethodNotAllowed: ("method_not_allowed", ""),
     exceptions.NotAcceptable: (
         "not_acceptable",
         "The API answers application/json only: leave the Accept header out.",
@@ -63,6 +62,11 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
             return _of_ours(error)
         case exceptions.ValidationError():
             return refusal(error.status_code, "invalid", *_fields_of(error))
+        case exceptions.MethodNotAllowed():
+            allowed = ", ".join(context["view"].allowed_methods)
+            return refusal(
+                405, "method_not_allowed", f"Not possible at this address. Use {allowed}."
+            )
         case exceptions.APIException():
             return _of_drf(error)
         case Http404():

@@ -25,13 +25,19 @@ class ApiViewSet(GenericViewSet[Any]):
     write_scope: ClassVar[ApiKey.Scope]
     # Ids longer than a bigint are no ids: the address does not exist.
     lookup_value_regex = "[0-9]{1,19}"
-    metadata_class = None
+    # No OPTIONS: what there is to know of an address is in the OpenAPI document.
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]  # noqa: RUF012 — as DRF
     filter_backends: Any = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, check scope and limit, then measure a body that came without a length."""
         super().initial(request, *args, **kwargs)
         measure_body(request)
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """Answers carry keys and private incidents: nobody on the way may keep them."""
+        return {**super().default_response_headers, "Cache-Control": "no-store"}
 
     @property
     def actor(self) -> User:

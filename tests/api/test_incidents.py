@@ -53,6 +53,16 @@ def test_assignee_who_cannot_be_paged_is_refused(bob: Asker, service: Service) -
     assert set(fields_of(response)) == {"assignee"}
 
 
+def test_nobody_opens_an_incident_they_could_not_see(bob: Asker, service: Service) -> None:
+    body = {"service": service.pk, "title": "T", "visibility": "private"}
+
+    refused = bob.post("incidents", body)
+    taken = bob.post("incidents", {**body, "assignee": bob.user.pk})
+
+    assert set(fields_of(refused)) == {"visibility"}
+    assert bob.get(f"incidents/{taken.json()['id']}").status_code == 200
+
+
 def test_acknowledge_stops_escalation_and_names_the_key(carol: Asker, service: Service) -> None:
     incident = IncidentFactory(service=service, escalate_at=timezone.now())
 
