@@ -22,7 +22,7 @@ class Command(BaseCommand):
     help = "Create the first administrator from the environment, or print a one-time set-up link."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print one line, or nothing; exit non-zero when the environment's values cannot be used."""
+        """Print one line or nothing; raises CommandError for values that cannot be used."""
         if has_administrator():
             return
         email, password = settings.ADMIN_EMAIL, settings.ADMIN_PASSWORD
