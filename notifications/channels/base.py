@@ -21,6 +21,7 @@ class Person:
     id: int
     name: str
     email: str
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True)

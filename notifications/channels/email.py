@@ -10,9 +10,11 @@ from email.policy import SMTP
 from email.utils import formatdate, parseaddr
 from urllib.parse import urlsplit
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from notifications.channels.base import SEND_SECONDS, Channel, DeliveryError, Message, Page
 from notifications.channels.smtp import Connection, ConnectionPool, parse_email_url
@@ -46,8 +48,9 @@ class EmailChannel(Channel):
             "incident": page.incident,
             "description": page.incident.description[:MAX_DESCRIPTION_LENGTH],
         }
-        text = render_to_string("notifications/email/page.txt", context)
-        html = render_to_string("notifications/email/page.html", context)
+        with timezone.override(ZoneInfo(page.recipient.time_zone)):
+            text = render_to_string("notifications/email/page.txt", context)
+            html = render_to_string("notifications/email/page.html", context)
         mail = EmailMessage(policy=POLICY)
         mail["To"] = _recipient(page)
         _write_headers(mail, page)

@@ -129,7 +129,7 @@ def _page_of(row: Notification) -> Page:
 
 
 def _person(user: User) -> Person:
-    return Person(user.pk, str(user), user.email)
+    return Person(user.pk, str(user), user.email, user.time_zone)
 
 
 def _obstacle(row: Notification) -> str:

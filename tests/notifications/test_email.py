@@ -67,6 +67,13 @@ def test_a_mail_tells_what_where_and_how_urgent(settings: Settings):
         assert "Checkout" in text
 
 
+def test_times_are_in_the_zone_of_whoever_reads_them():
+    page = replace(PAGE, recipient=replace(PAGE.recipient, time_zone="Europe/Vienna"))
+
+    for kind in ("plain", "html"):
+        assert "2026-11-23 13:00:00 CET" in parsed(page).get_body((kind,)).get_content()
+
+
 def test_mails_of_one_incident_form_a_thread_and_a_repetition_keeps_its_id(settings: Settings):
     settings.PUBLIC_URL = "https://ops.example.com"
     repetition = replace(PAGE, maybe_duplicate=True)
