@@ -47,7 +47,7 @@ def get_incident_for(user: User, pk: int) -> Incident:
 
 
 def may_act_on(user: User, incident: Incident) -> bool:
-    """Responders, the assignee, whoever was paged, and members of the service's or the assigned team."""
+    """Responders, the assignee, whoever was paged, and the service's or the assigned team."""
     if user.is_responder or incident.assignee_id == user.pk:
         return True
     if Participant.objects.filter(incident=incident, user=user).exists():
