@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+from django.db.models import BigIntegerField
+
 from escalations.models import Schedule
 from opsknight.models import Team, User
-
-LARGEST_ID = 2**63 - 1  # of PostgreSQL's bigint
 
 
 def why_not_pageable(user_id: int, people: Mapping[int, User]) -> str | None:
@@ -41,4 +41,4 @@ def schedules_by_id(ids: Iterable[int]) -> dict[int, Schedule]:
 
 
 def _possible(ids: Iterable[int]) -> list[int]:
-    return sorted({i for i in ids if 0 < i <= LARGEST_ID})
+    return sorted({i for i in ids if 0 < i <= BigIntegerField.MAX_BIGINT})

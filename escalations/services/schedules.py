@@ -91,8 +91,6 @@ def update_schedule(
 
     Raises InvalidInput. Whoever is on call changes at once.
     """
-    # Two editors at once: the second waits, and replaces what the first has written.
-    Schedule.objects.select_for_update().filter(pk=schedule.pk).first()
     if layers is not None:
         _check_layers(layers)
     save_changes(
@@ -186,9 +184,9 @@ def _replace_layers(schedule: Schedule, layers: Sequence[LayerInput]) -> Changes
 
 
 def _described(layers: Iterable[ScheduleLayer]) -> list[str]:
-    """The layers for the audit log: "Days: weekly × 1, from … to …: Bob, Carol"."""
+    """The layers for the audit log: "Days: weekly x 1, from … to …: Bob, Carol"."""
     return [
-        f"{layer.name}: {layer.rotation} × {layer.rotation_length}, "
+        f"{layer.name}: {layer.rotation} x {layer.rotation_length}, "
         f"from {layer.starts_at:%Y-%m-%d %H:%M} "
         f"to {f'{layer.ends_at:%Y-%m-%d %H:%M}' if layer.ends_at else 'further notice'}: "
         + ", ".join(str(member.user or "nobody") for member in layer.members.all())

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import BigIntegerField
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
@@ -35,7 +36,6 @@ from opsknight.services.configuration import invalid
 
 MAX_EVENTS = 100
 SECONDS = 20.0  # how long a sender waits for the database at most
-LARGEST_ID = 2**63 - 1  # of PostgreSQL's bigint
 MAX_SENDER_LENGTH = 200
 
 
@@ -161,7 +161,8 @@ def _services(user: User, bodies: Sequence[EventBody], is_list: bool) -> list[Se
 
     Raises InvalidInput for missing and unknown ones, NotAllowed for those of other teams.
     """
-    ids = {b.service_id for b in bodies if b.service_id and 0 < b.service_id <= LARGEST_ID}
+    largest = BigIntegerField.MAX_BIGINT
+    ids = {b.service_id for b in bodies if b.service_id and 0 < b.service_id <= largest}
     services = visible_services(user).in_bulk(ids)
     reasons: dict[str, list[str]] = {}
     for place, body in enumerate(bodies):

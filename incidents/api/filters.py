@@ -10,7 +10,7 @@ from typing import Any
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import BigIntegerField, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 from django_filters.fields import MultipleChoiceField
 from rest_framework.request import Request
@@ -46,7 +46,9 @@ class IdField(forms.IntegerField):
 
     def __init__(self, **kwargs: Any) -> None:
         texts = {"invalid": "Use an id, a whole number."}
-        super().__init__(max_value=2**63 - 1, min_value=1, error_messages=texts, **kwargs)
+        super().__init__(
+            max_value=BigIntegerField.MAX_BIGINT, min_value=1, error_messages=texts, **kwargs
+        )
 
 
 class IdFilter(django_filters.Filter):  # type: ignore[misc]

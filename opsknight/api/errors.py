@@ -102,6 +102,7 @@ def _of_ours(error: OpsKnightError) -> Response:
     headers = {}
     if error.status >= 500:
         logger.error("%s: %s", error.code, error.message, exc_info=error)
+    if error.status == 503:
         headers["Retry-After"] = str(RETRY_SECONDS)
     if (seconds := getattr(error, "retry_after_seconds", None)) is not None:
         headers["Retry-After"] = str(seconds)

@@ -1,10 +1,9 @@
 """How lists are cut into pages."""
 
+from django.db.models import BigIntegerField
 from rest_framework import pagination
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
-
-MAX_POSITION = 2**63 - 1  # the largest id that PostgreSQL's bigint holds
 
 
 class CursorPagination(pagination.CursorPagination):
@@ -50,7 +49,12 @@ class OldestFirst(CursorPagination):
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= MAX_POSITION
+    return (
+        text.isascii()
+        and text.isdigit()
+        and len(text) <= 19
+        and int(text) <= BigIntegerField.MAX_BIGINT
+    )
 
 
 def _unusable() -> ValidationError:

@@ -7,7 +7,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 from django.db.models import Model
 
-from opsknight.errors import InvalidInput
+from opsknight.errors import InvalidInput, NotFound
 from opsknight.models import User
 from opsknight.services.audit import Changes, changes_of, record_change, values_of
 
@@ -66,6 +66,8 @@ def save_changes(
 ) -> None:
     """Set `values` on `entity`, check and save it; without a difference nothing is written.
 
+    Raises InvalidInput with the fields, NotFound when it was deleted meanwhile.
+
     `extra` writes what belongs to it in other tables, and says what that adds to the entry.
     """
     before = values_of(entity, values)
@@ -73,12 +75,20 @@ def save_changes(
         setattr(entity, name, value)
     check(entity)
     with transaction.atomic():
+        _lock(entity)
         changes = changes_of(before, entity, values)
         if changes:
             entity.save(update_fields=list(changes))
         changes |= extra() if extra else {}
         if changes:
             record_change(actor=actor, action=action, entity=entity, changes=changes, ip=ip)
+
+
+def _lock(entity: Model) -> None:
+    """Let two editors wait in line; raises NotFound when somebody has deleted it."""
+    rows = type(entity)._base_manager.select_for_update(of=("self",)).filter(pk=entity.pk)
+    if rows.only("pk").first() is None:
+        raise NotFound(f"{entity} was deleted meanwhile.")
 
 
 def record_deletion(

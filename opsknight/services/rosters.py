@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import BigIntegerField
 
 from opsknight.models import Team, TeamMember, User
 from opsknight.services import teams
 from opsknight.services.configuration import invalid
-
-LARGEST_ID = 2**63 - 1  # of PostgreSQL's bigint
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def _add_and_change(
 def _people(members: Sequence[MemberInput]) -> dict[int, User]:
     """The users by id; raises InvalidInput for unknown ones and for repetitions; one query."""
     ids = [m.user_id for m in members]
-    people = User.objects.in_bulk({i for i in ids if 0 < i <= LARGEST_ID})
+    people = User.objects.in_bulk({i for i in ids if 0 < i <= BigIntegerField.MAX_BIGINT})
     reasons: dict[str, list[str]] = {}
     for place, user_id in enumerate(ids):
         if user_id not in people:

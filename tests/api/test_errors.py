@@ -9,12 +9,15 @@ import httpx
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIHandler
-from django.db import OperationalError, connection
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
+from django.http import Http404, UnreadablePostError
 from django.test import Client
 
 from incidents.models import Incident, Service
 from opsknight.api.errors import exception_handler
+from opsknight.encryption import CannotDecrypt
 from tests.api.asking import Asker, code_of, fields_of
 from tests.factories import IncidentFactory
 
@@ -327,3 +330,22 @@ def test_unforeseen_error_is_500_in_json_and_logged(
 
 def test_unforeseen_error_is_left_to_django() -> None:
     assert exception_handler(ZeroDivisionError(), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (IntegrityError("two at once"), 409, "conflict"),
+        (DataError("out of range"), 400, "invalid"),
+        (InterfaceError("closed"), 503, "unavailable"),
+        (UnreadablePostError("gone"), 400, "malformed"),
+        (PermissionDenied(), 403, "forbidden"),
+        (Http404(), 404, "not_found"),
+        (CannotDecrypt("Put the key back."), 500, "cannot_decrypt"),
+    ],
+)
+def test_error_is_translated(error: Exception, status: int, code: str) -> None:
+    response = exception_handler(error, {})
+
+    assert response is not None
+    assert (response.status_code, response.data["error"]["code"]) == (status, code)

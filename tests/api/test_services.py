@@ -6,6 +6,8 @@ import pytest
 from django.test import Client
 
 from incidents.models import Incident, Integration, Service
+from incidents.services.catalog import update_service
+from opsknight.errors import NotFound
 from opsknight.models import ApiKey, AuditEntry, Team
 from tests.api.asking import Asker, code_of, fields_of
 from tests.factories import (
@@ -69,6 +71,13 @@ def test_change_without_a_difference_is_not_audited(bob: Asker, service: Service
     bob.patch(f"services/{service.pk}", {"name": service.name})
 
     assert not AuditEntry.objects.filter(action="service.updated").exists()
+
+
+def test_service_deleted_meanwhile_is_not_found(service: Service) -> None:
+    Service.objects.filter(pk=service.pk).delete()
+
+    with pytest.raises(NotFound, match="deleted meanwhile"):
+        update_service(service=service, values={"name": "Till"}, actor=None)
 
 
 def test_service_with_open_incidents_is_not_deleted(alice: Asker, service: Service) -> None:
