@@ -52,6 +52,7 @@ class EmailChannel(Channel):
             text = render_to_string("notifications/email/page.txt", context)
             html = render_to_string("notifications/email/page.html", context)
         mail = EmailMessage(policy=POLICY)
+        mail["From"] = settings.DEFAULT_FROM_EMAIL
         mail["To"] = _recipient(page)
         _write_headers(mail, page)
         mail.set_content(text)
@@ -100,7 +101,6 @@ def _recipient(page: Page) -> Address:
 def _write_headers(mail: EmailMessage, page: Page) -> None:
     domain = _id_domain()
     thread = f"<incident-{page.incident.id}@{domain}>"
-    mail["From"] = settings.DEFAULT_FROM_EMAIL
     mail["Subject"] = subject_of(page)
     mail["Date"] = formatdate()
     mail["Message-ID"] = f"<{page.idempotency_key.hex}@{domain}>"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.text import Truncator
 
 from notifications.models import ContactMethod
 from notifications.models.preferences import Channel
@@ -63,4 +64,5 @@ class RuleForm(forms.Form):
 
 def name_of(method: ContactMethod) -> str:
     """How a person recognises an address of theirs."""
-    return f"{method.label} ({method.address})" if method.label else method.address
+    address = Truncator(method.address).chars(60)
+    return f"{method.label} ({address})" if method.label else address

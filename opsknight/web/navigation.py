@@ -16,6 +16,7 @@ class Place:
     keys: str = ""  # shortcut, as tinykeys spells it
     is_main: bool = False  # in the phone's bottom bar; the others wait under "More"
     admins_only: bool = False
+    responders_only: bool = False
 
 
 PLACES = (
@@ -26,7 +27,7 @@ PLACES = (
     Place("Policies", "escalations:policies", "route", "g p"),
     Place("Teams", "opsknight:teams", "users", "g t"),
     Place("People", "opsknight:people", "contact-round", "g u"),
-    Place("Sandbox", "notifications:sandbox", "flask-conical", "g x"),
+    Place("Sandbox", "notifications:sandbox", "flask-conical", "g x", responders_only=True),
 )
 FOOT_PLACES = (
     Place("API docs", "api-docs", "book-open"),
@@ -46,9 +47,12 @@ class Link:
 def links(request: HttpRequest, places: tuple[Place, ...]) -> list[Link]:
     """The places that resolve, in order, the current one marked."""
     is_admin = bool(getattr(request.user, "is_admin", False))
+    is_responder = bool(getattr(request.user, "is_responder", False))
     found = []
     for place in places:
         if place.admins_only and not is_admin:
+            continue
+        if place.responders_only and not is_responder:
             continue
         try:
             url = reverse(place.url_name)

@@ -112,7 +112,7 @@ def test_without_a_mail_server_the_message_is_kept_in_the_sandbox(
     assert page.state == State.SANDBOXED
     message = SandboxMessage.objects.get(notification=page)
     assert message.subject == f"[OpsKnight] #{incident.pk} High: Error rate above 5 %"
-    assert message.raw.startswith("To: Bob <bob@example.com>\r\n")
+    assert "\r\nTo: Bob <bob@example.com>\r\n" in message.raw
     assert messages(incident) == [
         "Page to Bob by e-mail kept in the sandbox: no provider is configured"
     ]

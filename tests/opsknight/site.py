@@ -30,7 +30,8 @@ class Site:
     """Serves `pages` by path; `send` puts an event on every open stream."""
 
     def __init__(self) -> None:
-        self.pages: dict[str, Answer] = {}
+        # The shell asks for the bell on every page.
+        self.pages: dict[str, Answer] = {"/notifications/bell/": Answer("")}
         self.requests: Counter[str] = Counter()
         self.stream_status = 200
         self.streams: list[queue.Queue[str]] = []
