@@ -129,6 +129,8 @@ def queue_new_rule(*, rule: NotificationRule, now: datetime) -> None:
 
     Only where its time is still to come, counted from the latest page of each incident.
     """
+    if not rule.contact_method.enabled:
+        return
     pages = Notification.objects.filter(
         user_id=rule.user_id,
         reason=Notification.Reason.ESCALATION,

@@ -156,6 +156,19 @@ def test_a_new_rule_takes_part_where_its_time_is_still_to_come(incident: Inciden
     ]
 
 
+def test_new_rules_take_part_also_after_the_last_one_has_fired(incident: Incident, bob: User):
+    paged_at(incident, bob, NOW - timedelta(minutes=5))
+    Notification.objects.update(state=Notification.State.SENT, finished_at=NOW)
+    method = ContactMethodFactory(user=bob, address="new@example.com")
+
+    for delay in (0, 30):
+        add_rule(user=bob, contact_method_id=method.pk, delay_minutes=delay, now=NOW)
+
+    assert [row for row in queued(bob) if row[1] == "new@example.com"] == [
+        ("email", "new@example.com", 25)
+    ]
+
+
 def test_a_removed_rule_takes_its_waiting_page_along(incident: Incident, bob: User):
     rule = NotificationRuleFactory(contact_method__user=bob, delay_minutes=30)
     queue_pages(requests=[page(incident, bob)], now=NOW)
