@@ -17,6 +17,7 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
+    ViewportSize,
     expect,
     sync_playwright,
 )
@@ -35,8 +36,8 @@ CHROMIUM_ARGUMENTS = [
 # Under load of a whole test run a page may take its time; what must be quick is measured apart.
 PATIENCE_MS = 15_000
 expect.set_options(timeout=PATIENCE_MS)
-LAPTOP = {"width": 1366, "height": 860}
-PHONE = {"width": 390, "height": 844}
+LAPTOP: ViewportSize = {"width": 1366, "height": 860}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="session")

@@ -362,15 +362,13 @@ PAGES = [
 
 
 @pytest.mark.parametrize("address", PAGES)
-@pytest.mark.parametrize("look", ["laptop", "phone"])
-def test_page_fits_and_has_no_errors(alice: Visitor, address: str, look: str) -> None:
+def test_page_fits_and_has_no_errors(alice: Visitor, address: str) -> None:
     page = alice.page()
-    if look == "phone":
-        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     found = len(alice.problems)
 
     response = page.goto(address)
     expect(page.locator(".panel__loading")).to_have_count(0)
+    page.set_viewport_size(PHONE)
 
     too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert response is not None
