@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from incidents.models import Incident, Service, TimelineEntry
 from incidents.services.timeline import build_entry, write_entries
-from opsknight.errors import Conflict, InvalidInput
+from opsknight.errors import Conflict, InvalidInput, NotFound
 from opsknight.models import Team, User
 from opsknight.wake import Wake, wake
 from realtime.publish import incidents_changed
@@ -26,8 +26,21 @@ MAX_NOTE_LENGTH = 10_000
 
 def _lock(incident_ids: Iterable[int]) -> list[Incident]:
     """Lock the rows in order of their ids, so that two bulk actions cannot deadlock."""
-    rows = Incident.objects.select_for_update(of=("self",)).filter(pk__in=list(incident_ids))
-    return list(rows.order_by("pk"))
+    rows = Incident.objects.select_for_update(of=("self",), no_key=True)
+    return list(rows.filter(pk__in=list(incident_ids)).order_by("pk"))
+
+
+def _lock_one(incident_id: int) -> Incident:
+    """Lock one row; raises NotFound when it was deleted meanwhile."""
+    for incident in _lock([incident_id]):
+        return incident
+    raise NotFound(f"There is no incident #{incident_id} any more.")
+
+
+def _check_assignee(assignee: User | None) -> None:
+    if assignee is not None and not assignee.is_active:
+        message = f"{assignee} cannot be paged: the account is not active."
+        raise InvalidInput(message, fields={"assignee": [message]})
 
 
 def _changed(incidents: Sequence[Incident]) -> None:
@@ -68,7 +81,7 @@ def unacknowledge_incident(*, incident_id: int, actor: User | None) -> Incident:
     """
     now = timezone.now()
     with transaction.atomic():
-        (incident,) = _lock([incident_id])
+        incident = _lock_one(incident_id)
         if incident.status != Status.ACKNOWLEDGED:
             raise Conflict(f"Incident #{incident.pk} is {incident.get_status_display().lower()}.")
         Incident.objects.filter(pk=incident.pk).update(
@@ -140,12 +153,10 @@ def reassign_incident(
     """
     if assignee is not None and team is not None:
         raise InvalidInput("Assign a person or a team, not both.")
-    if assignee is not None and not assignee.is_active:
-        message = f"{assignee} cannot be paged: the account is not active."
-        raise InvalidInput(message, fields={"assignee": [message]})
+    _check_assignee(assignee)
     now = timezone.now()
     with transaction.atomic():
-        (incident,) = _lock([incident_id])
+        incident = _lock_one(incident_id)
         if not incident.is_open:
             raise Conflict(f"Incident #{incident.pk} is resolved; nobody can work on it any more.")
         if (incident.assignee_id, incident.team_id) == (
@@ -184,10 +195,14 @@ def open_incident(
     dedup_key: str | None = None,
     assignee: User | None = None,
 ) -> Incident:
-    """Open an incident by hand; it escalates at once. Raises Conflict when the key is taken."""
+    """Open an incident by hand; it escalates at once.
+
+    Raises InvalidInput, and Conflict when the key is taken by an open incident.
+    """
     title = title.replace("\x00", "").strip()
     if not title:
         raise InvalidInput("An incident needs a title.", fields={"title": ["Say what is wrong."]})
+    _check_assignee(assignee)
     now = timezone.now()
     with transaction.atomic():
         if dedup_key and _open_with_key(service, dedup_key).exists():
@@ -212,7 +227,7 @@ def open_incident(
     return incident
 
 
-def _open_with_key(service: Service, dedup_key: str):  # type: ignore[no-untyped-def]
+def _open_with_key(service: Service, dedup_key: str) -> QuerySet[Incident]:
     return Incident.objects.filter(service=service, dedup_key=dedup_key).exclude(
         status=Status.RESOLVED
     )
