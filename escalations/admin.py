@@ -151,9 +151,7 @@ class ScheduleAdmin(AuditedModelAdmin):
         """How many layers it has."""
         return int(schedule.layer_count)
 
-    def save_model(
-        self, request: HttpRequest, obj: Schedule, form: AnyForm, change: bool
-    ) -> None:
+    def save_model(self, request: HttpRequest, obj: Schedule, form: AnyForm, change: bool) -> None:
         """Remember who is on call before anything changes."""
         if change:
             old = Schedule.objects.select_for_update().get(pk=obj.pk)
