@@ -15,7 +15,6 @@ from incidents.models import Alert, Incident, Service, TimelineEntry
 from incidents.services.lifecycle import (
     acknowledge_incidents,
     add_note,
-    open_incident,
     resolve_incidents,
 )
 from opsknight.models import Team, User
@@ -357,67 +356,6 @@ def test_page_works_in_every_status(bob: User, wiki: Service, status: str) -> No
     assert status in page(browser(bob), "detail", incident.pk)
 
 
-# --- By hand --------------------------------------------------------------------------------------
-
-
-def form_of(service: Service, **fields: Any) -> dict[str, Any]:
-    return {
-        "service": service.pk,
-        "title": "The lift is stuck",
-        "description": "",
-        "urgency": "high",
-        "visibility": "public",
-        "assignee": "",
-    } | fields
-
-
-def test_incident_opened_by_hand_escalates(bob: User, checkout: Service) -> None:
-    response = browser(bob).post(reverse("incidents:new"), form_of(checkout), follow=True)
-
-    incident = Incident.objects.get()
-    assert incident.escalate_at is not None
-    assert response.redirect_chain[-1][0] == reverse("incidents:detail", args=[incident.pk])
-
-
-@pytest.mark.parametrize(
-    ("fields", "name"),
-    [
-        ({"title": " "}, "title"),
-        ({"title": "x" * 501}, "title"),
-        ({"title": "a\x00b"}, "title"),
-        ({"service": "4711"}, "service"),
-        ({"service": "x"}, "service"),
-        ({"urgency": "extreme"}, "urgency"),
-        ({"assignee": "999"}, "assignee"),
-    ],
-)
-def test_wrong_field_is_named_and_nothing_is_opened(
-    bob: User, checkout: Service, fields: dict[str, Any], name: str
-) -> None:
-    response = browser(bob).post(reverse("incidents:new"), form_of(checkout) | fields)
-
-    assert response.status_code == 422
-    assert name in response.context["form"].errors
-    assert not Incident.objects.exists()
-
-
-def test_nobody_opens_a_private_incident_that_they_would_not_see(
-    bob: User, checkout: Service
-) -> None:
-    response = browser(bob).post(reverse("incidents:new"), form_of(checkout, visibility="private"))
-
-    assert response.status_code == 422
-    assert "would not see it" in response.content.decode()
-
-
-def test_private_incident_can_be_opened_for_oneself(bob: User, checkout: Service) -> None:
-    browser(bob).post(
-        reverse("incidents:new"), form_of(checkout, visibility="private", assignee=bob.pk)
-    )
-
-    assert Incident.objects.get().assignee == bob
-
-
 # --- Queries --------------------------------------------------------------------------------------
 
 
@@ -452,9 +390,3 @@ def test_fragments_of_the_incident_page_are_cheap(
         client.get(reverse("incidents:header", args=[outage.pk]))
     with django_assert_num_queries(4):  # and the timeline
         client.get(reverse("incidents:timeline", args=[outage.pk]))
-
-
-def test_open_incident_is_found_by_the_service_page(bob: User, checkout: Service) -> None:
-    open_incident(service=checkout, title="Slow", actor=bob)
-
-    assert "Slow" in page(browser(bob), "service", checkout.pk)
