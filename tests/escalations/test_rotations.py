@@ -31,6 +31,7 @@ def layer(trio: list[User], now: datetime) -> ScheduleLayer:
     """Ann, Ben and Cid take a day each; Ben has his now, for another hour."""
     return ScheduleLayerFactory(
         schedule=ScheduleFactory(name="Primary"),
+        position=1,
         members=trio,
         rotation="daily",
         starts_at=now - timedelta(hours=47),
@@ -157,7 +158,7 @@ def test_nobody_can_be_put_on_call_in_a_layer_that_ended(
 def test_first_layer_with_somebody_on_call_decides(
     layer: ScheduleLayer, bob: User, now: datetime
 ) -> None:
-    ScheduleLayerFactory(schedule=layer.schedule, position=99, members=[bob])
+    ScheduleLayerFactory(schedule=layer.schedule, position=2, members=[bob])
     assert on_call(layer.schedule, now) == "Ben"
 
     User.objects.exclude(pk=bob.pk).update(status=User.Status.DISABLED)
