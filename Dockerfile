@@ -28,4 +28,4 @@ RUN OPSKNIGHT_HOME=/tmp/build python -c \
 USER opsknight
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-CMD ["daphne", "-b", "0.0.0.0", "-p", "8000", "--verbosity", "0", "config.asgi:application"]
+CMD ["python", "-m", "config.web"]

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.embedded import EmbeddedPostgres, EmbeddedRedis
+from config.listening import listen
 
+WEB_PROCESSES = int(os.environ.get("OPSKNIGHT_WEB_PROCESSES", "2"))  # as `make run` has
 STORES = ("DATABASE_URL", "REDIS_URL")  # a developer's own must not be measured into
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,7 +48,7 @@ def free_port() -> int:
 
 @contextmanager
 def door_stack() -> Iterator[Stack]:
-    """A durable PostgreSQL, Redis and one Daphne: what the door needs, and nothing that pages."""
+    """A durable PostgreSQL, Redis and the web processes: the door, and nothing that pages."""
     home = Path(tempfile.mkdtemp(prefix="opsknight-bench-"))
     home.chmod(0o711)
     postgres, redis = EmbeddedPostgres(home), EmbeddedRedis(home)
@@ -59,15 +61,21 @@ def door_stack() -> Iterator[Stack]:
         stack = Stack(port, env)
         stack.manage("migrate", "-v0")
         stack.manage("collectstatic", "--noinput", "-v0")
-        daphne = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port)]
-        arguments = [*daphne, "--access-log", os.devnull, "config.asgi:application"]
-        web = subprocess.Popen(arguments, cwd=ROOT, env=env)
+        with listen("127.0.0.1", port) as listener:
+            fd = listener.fileno()
+            command = [sys.executable, "-m", "config.web", "--fd", str(fd)]
+            webs = [
+                subprocess.Popen(command, cwd=ROOT, env=env, pass_fds=(fd,))
+                for _ in range(WEB_PROCESSES)
+            ]
         try:
             await_answer(f"http://127.0.0.1:{port}/api/health")
             yield stack
         finally:
-            web.terminate()
-            web.wait(10)
+            for web in webs:
+                web.terminate()
+            for web in webs:
+                web.wait(10)
     finally:
         redis.stop()
         postgres.stop()

@@ -1,6 +1,7 @@
 """Django settings. Environment variables are read here; docs/reference/settings.md lists them."""
 
 import hashlib
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = Path(env.str("OPSKNIGHT_HOME", default=str(BASE_DIR / "var"))).resolve()
 BIND = env.str("OPSKNIGHT_BIND", default="127.0.0.1")
 PORT = env.int("OPSKNIGHT_PORT", default=8000)
+WEB_PROCESSES = env.int("OPSKNIGHT_WEB_PROCESSES", default=min(2, os.cpu_count() or 1))
 DEBUG = env.bool("OPSKNIGHT_DEBUG", default=False)
 PUBLIC_URL = env.str("OPSKNIGHT_URL", default=local_url(BIND, PORT)).rstrip("/")
 if urlsplit(PUBLIC_URL).scheme not in ("http", "https"):

@@ -162,7 +162,7 @@ def start_stack(home: Path, env: Mapping[str, str] | None = None, port: int | No
 
 def _part(child: psutil.Process) -> str:
     command = child.cmdline()
-    if "daphne" in command:
+    if "config.web" in command:
         return "web"
     if "beat" in command:
         return "beat"

@@ -38,10 +38,9 @@ def main() -> int:
     try:
         options = preflight.read_options()
         preflight.check_home(options)
-        with take_lock(options):
-            preflight.check_address(options)
+        with take_lock(options), preflight.take_address(options) as listener:
             preflight.check_stores(options)
-            return asyncio.run(Stack(options).run())
+            return asyncio.run(Stack(options, listener).run())
     except (StartError, ImproperlyConfigured) as error:
         print(f"OpsKnight cannot start: {error}", file=sys.stderr)
         return 1

@@ -10,6 +10,7 @@ import psycopg
 import redis
 
 from config import embedded
+from config.listening import listen
 from config.processes import StartError
 
 # A process that died a moment ago may hold its port a moment longer.
@@ -23,6 +24,7 @@ class Options:
     home: Path
     bind: str
     port: int
+    web_processes: int
     log_level: str
     database: dict[str, Any] | None  # Django's connection settings; None: embed PostgreSQL
     redis_url: str | None  # None: embed Redis
@@ -54,10 +56,13 @@ def read_options() -> Options:
     embedded_redis = embedded.redis_url(settings.HOME) == settings.REDIS_URL
     if not 1 <= settings.PORT <= 65535:
         raise StartError("OPSKNIGHT_PORT must be a number from 1 to 65535.")
+    if not 1 <= settings.WEB_PROCESSES <= 64:
+        raise StartError("OPSKNIGHT_WEB_PROCESSES must be a number from 1 to 64.")
     return Options(
         home=settings.HOME,
         bind=settings.BIND,
         port=settings.PORT,
+        web_processes=settings.WEB_PROCESSES,
         log_level=settings.LOG_LEVEL,
         database=None if embedded_database else settings.DATABASES["default"],
         redis_url=None if embedded_redis else settings.REDIS_URL,
@@ -69,28 +74,20 @@ def check_home(options: Options) -> None:
     embedded.ensure_writable(options.home)
 
 
-def check_address(options: Options) -> None:
-    """Raise StartError unless we can listen where we are told to."""
+def take_address(options: Options) -> socket.socket:
+    """The listening socket of all web processes; raises StartError when it cannot be had."""
     deadline = time.monotonic() + PORT_PATIENCE_SECONDS
-    while error := _listen_error(options.bind, options.port):
-        if time.monotonic() > deadline:
-            raise StartError(
-                f"Cannot listen on {options.bind} port {options.port} ({error}): stop what runs "
-                "there, or set OPSKNIGHT_BIND and OPSKNIGHT_PORT."
-            )
+    while True:
+        try:
+            return listen(options.bind, options.port)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"Cannot listen on {options.bind} port {options.port} "
+                    f"({error.strerror or error}): stop what runs there, or set OPSKNIGHT_BIND "
+                    "and OPSKNIGHT_PORT."
+                ) from error
         time.sleep(0.1)
-
-
-def _listen_error(bind: str, port: int) -> str | None:
-    try:
-        family = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((bind, port))
-            probe.listen()
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
 
 
 def check_stores(options: Options) -> None:

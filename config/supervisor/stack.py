@@ -6,6 +6,7 @@ other way round, so that nobody loses the database while still at work.
 
 import asyncio
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -31,16 +32,14 @@ SERVER_STOP_SIGNALS = {
 }
 
 
-def web(options: Options) -> Program:
-    """Daphne: pages, REST, the door and the streams."""
+def web(number: int, listener: socket.socket) -> Program:
+    """A web process: pages, REST, the door and the streams; all share one listening socket."""
     return Program(
-        "web",
-        [
-            sys.executable, "-m", "daphne", "-b", options.bind, "-p", str(options.port),
-            "--verbosity", "0", "--no-server-name", "config.asgi:application",
-        ],
+        "web" if number == 1 else f"web{number}",
+        [sys.executable, "-m", "config.web", "--fd", str(listener.fileno())],
         stop_signals=((signal.SIGTERM, 5.0),),
-    )  # fmt: skip
+        popen_options={"pass_fds": (listener.fileno(),)},
+    )
 
 
 def worker(queue: str, options: Options) -> Program:
@@ -72,8 +71,9 @@ def beat(options: Options) -> Program:
 class Stack:
     """Runs the processes until a signal says stop."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, listener: socket.socket) -> None:
         self.options = options
+        self._webs = [web(n + 1, listener) for n in range(options.web_processes)]
         self._servers: list[EmbeddedServer] = []
         if options.redis_url is None:
             self._servers.append(EmbeddedRedis(options.home))
@@ -83,7 +83,8 @@ class Stack:
         self._app_children: list[Child] = []
         self._keepers: list[asyncio.Task[None]] = []
         names = [server.name for server in self._servers]
-        self._log = Log(["opsknight", *names, "prepare", "web", "beat", *QUEUES])
+        webs = [program.name for program in self._webs]
+        self._log = Log(["opsknight", *names, "prepare", *webs, "beat", *QUEUES])
 
     async def run(self) -> int:
         """Start everything, wait for SIGINT, SIGTERM or SIGHUP, stop everything.
@@ -117,7 +118,9 @@ class Stack:
         for server, child in zip(self._servers, self._server_children, strict=True):
             await self._until(_answers(server), child, SERVER_TIMEOUT_SECONDS)
         invitation = await self._prepare()
-        web_child = await self._keep(web(self.options), self._app_children)
+        web_child = await self._keep(self._webs[0], self._app_children)
+        for program in self._webs[1:]:
+            await self._keep(program, self._app_children)
         for program in (beat(self.options), *(worker(queue, self.options) for queue in QUEUES)):
             await self._keep(program, self._app_children)
         await self._until(self._is_healthy, web_child, WEB_TIMEOUT_SECONDS)

@@ -4,13 +4,15 @@ One thread per web process owns one database connection. While it commits one ba
 collects by itself, so a quiet door answers at once and a busy one grows its batches.
 """
 
+import asyncio
 import logging
 import queue
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 
 from django.db import DataError, Error, IntegrityError, connection
@@ -47,7 +49,9 @@ class Submission:
     """What one request brought; its events are answered together."""
 
     received: Sequence[Received]
-    future: "Future[list[Outcome]]" = field(default_factory=Future)
+    future: "Future[list[Outcome]] | asyncio.Future[list[Outcome]]"
+    outcomes: list[Outcome] | None = None
+    error: OpsKnightError | None = None
 
 
 class GroupCommitter:
@@ -65,12 +69,22 @@ class GroupCommitter:
 
         The future raises Unavailable when nothing was stored.
         """
-        submission = Submission(received)
+        future: Future[list[Outcome]] = Future()
+        self._put(Submission(received, future))
+        return future
+
+    def submit_async(self, received: Sequence[Received]) -> "asyncio.Future[list[Outcome]]":
+        """The same for a coroutine; the answers of one batch wake its event loop once."""
+        future = asyncio.get_running_loop().create_future()
+        self._put(Submission(received, future))
+        return future
+
+    def _put(self, submission: Submission) -> None:
         try:
             self._queue.put_nowait(submission)
         except queue.Full:
-            submission.future.set_exception(_unavailable())
-        return submission.future
+            submission.error = _unavailable()
+            _answer([submission])
 
     def _run(self) -> None:
         while True:
@@ -81,6 +95,7 @@ class GroupCommitter:
                 logger.exception("A batch of %d submissions failed.", len(batch))
                 _fail(batch)
                 connection.close()
+            _answer(batch)
 
     def _collect(self) -> list[Submission]:
         """Wait for one submission, then take what else is there."""
@@ -110,7 +125,7 @@ class GroupCommitter:
                     self._commit([submission])
             else:
                 logger.warning("The database refused an event: %s", error)
-                _resolve(submissions[0], error=_rejected(error))
+                submissions[0].error = _rejected(error)
         except Error as error:
             logger.error("Intake cannot store: %s", error)
             connection.close()
@@ -121,7 +136,7 @@ class GroupCommitter:
         batch = receive_events(everything)
         outcomes = iter(batch.outcomes)
         for submission in submissions:
-            _resolve(submission, outcomes=[next(outcomes) for _ in submission.received])
+            submission.outcomes = [next(outcomes) for _ in submission.received]
         self._announcer.announce(batch)
 
 
@@ -171,24 +186,35 @@ def shared_committer() -> GroupCommitter:
     return GroupCommitter()
 
 
-def _resolve(
-    submission: Submission,
-    *,
-    outcomes: list[Outcome] | None = None,
-    error: OpsKnightError | None = None,
-) -> None:
-    if not submission.future.set_running_or_notify_cancel():
-        return  # the sender went away; its events are stored all the same
-    if error is not None:
-        submission.future.set_exception(error)
-    else:
-        submission.future.set_result(outcomes or [])
-
-
 def _fail(submissions: Sequence[Submission]) -> None:
     for submission in submissions:
-        if not submission.future.done():
-            _resolve(submission, error=_unavailable())
+        if submission.outcomes is None and submission.error is None:
+            submission.error = _unavailable()
+
+
+def _answer(submissions: Sequence[Submission]) -> None:
+    """Wake whoever waits: threads one by one, each event loop once for all of its requests."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Submission]] = {}
+    for submission in submissions:
+        if isinstance(submission.future, asyncio.Future):
+            by_loop.setdefault(submission.future.get_loop(), []).append(submission)
+        else:
+            _settle([submission])
+    for loop, waiting in by_loop.items():
+        # A closed loop belongs to a server that is gone; the events are stored all the same.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, waiting)
+
+
+def _settle(submissions: Sequence[Submission]) -> None:
+    for submission in submissions:
+        if submission.future.done():
+            continue  # the sender went away; its events are stored all the same
+        with suppress(InvalidStateError):  # it goes away at this very moment
+            if submission.error is not None:
+                submission.future.set_exception(submission.error)
+            else:
+                submission.future.set_result(submission.outcomes or [])
 
 
 def _unavailable() -> Unavailable:

@@ -9,7 +9,6 @@ everything done here. Paths::
     POST /api/integrations/<kind>?integrationId=<id>  the same, key in a header or the query
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -138,7 +137,7 @@ async def _store(events: list[Event], owner: KeyOwner) -> list[Outcome]:
         )
         for event in events
     ]
-    outcomes = await asyncio.wrap_future(shared_committer().submit(received))
+    outcomes = await shared_committer().submit_async(received)
     for outcome in outcomes:
         if outcome.error is not None:
             raise outcome.error
