@@ -78,7 +78,7 @@ def _on_call(
 ) -> dict[str, EscalationPolicy]:
     """For each team a weekly schedule, and a policy: who is on call, then the lead, then all."""
     policies = {}
-    anchor = (now - timedelta(days=60 + now.weekday())).replace(hour=9, minute=0, second=0)
+    anchor = (now - timedelta(days=56 + now.weekday())).replace(hour=9, minute=0, second=0)
     for name, (_, members) in data.TEAMS.items():
         schedule = Schedule.objects.create(
             name=f"{name} primary", team=teams[name], time_zone=data.ZONES[name]

@@ -1,5 +1,6 @@
 """What can be known to be wrong before anything is started."""
 
+import os
 import socket
 import time
 from dataclasses import dataclass
@@ -84,10 +85,17 @@ def take_address(options: Options) -> socket.socket:
             if time.monotonic() > deadline:
                 raise StartError(
                     f"Cannot listen on {options.bind} port {options.port} "
-                    f"({error.strerror or error}): stop what runs there, or set OPSKNIGHT_BIND "
+                    f"({_reason(error)}): stop what runs there, or set OPSKNIGHT_BIND "
                     "and OPSKNIGHT_PORT."
                 ) from error
         time.sleep(0.1)
+
+
+def _reason(error: OSError) -> str:
+    """The system's words without Python's additions; a name that is not found has its own."""
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror)
+    return os.strerror(error.errno or 0)
 
 
 def check_stores(options: Options) -> None:

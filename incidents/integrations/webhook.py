@@ -2,6 +2,8 @@
 
 summary | title | message | name · severity | level | priority · dedup_key | id | alert_id ·
 source | origin | system · status | action | state · description | details
+
+An action `ping` or `test_connection` only asks whether somebody is there; it opens nothing.
 """
 
 import uuid
@@ -15,6 +17,7 @@ from incidents.intake.events import (
     MAX_SOURCE,
     MAX_SUMMARY,
     Event,
+    Unsupported,
     action_of,
     fit_dedup_key,
     lines,
@@ -24,12 +27,17 @@ from incidents.intake.events import (
 )
 from incidents.integrations.events_api import as_details
 
+PINGS = frozenset({"ping", "test_connection"})
+
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 def parse(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> list[Event]:
-    """One event; raises InvalidPayload when the body is not a JSON object."""
+    """One event; raises InvalidPayload unless the body is an object, Unsupported for a ping."""
     data = decode(body, _decoder)
+    action = _first(data, "status", "action", "state")
+    if action.strip().lower() in PINGS:
+        raise Unsupported("A ping is no alert; nothing was opened.")
     summary = one_line(_first(data, "summary", "title", "message", "name"), MAX_SUMMARY)
     source = one_line(_first(data, "source", "origin", "system"), MAX_SOURCE)
     key = fit_dedup_key(_first(data, "dedup_key", "id", "alert_id"))
@@ -38,7 +46,7 @@ def parse(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> 
     description = data.get("description")
     return [
         Event(
-            action=action_of(_first(data, "status", "action", "state"), "trigger"),
+            action=action_of(action, "trigger"),
             dedup_key=key,
             summary=summary or f"Alert from {source or 'a webhook'}",
             source=source,

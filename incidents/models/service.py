@@ -53,6 +53,8 @@ class Integration(models.Model):
     key = models.CharField(max_length=64, unique=True, default=new_integration_key, editable=False)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Genuine messages that are no alerts, such as a ping: answered 200 and counted here.
+    ignored_count = models.PositiveBigIntegerField(default=0, editable=False)
 
     class Meta:
         ordering = ("name", "id")

@@ -234,6 +234,21 @@ def test_firing_and_resolving_in_one_body_leaves_it_resolved(knock: Door):
     assert Incident.objects.get().status == "resolved"
 
 
+def test_a_ping_is_answered_200_ignored_and_counted(knock: Door):
+    owner = make_integration("webhook")
+
+    answers = [
+        knock.post(f"/api/integrations/webhook/{owner.key}", {"action": word})
+        for word in ("ping", "Ping")
+    ]
+
+    owner.refresh_from_db()
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json()["result"]["action"] == "ignored"
+    assert owner.ignored_count == 2
+    assert Alert.objects.count() == 0
+
+
 # --- Who is let in --------------------------------------------------------------------------------
 
 
