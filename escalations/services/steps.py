@@ -3,6 +3,7 @@
 Set-based: the number of queries does not grow with the number of incidents.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -124,19 +125,23 @@ def _found_by(due: DueRun, directory: Directory) -> list[Found]:
 
 
 def _page(turns: Sequence[Turn], now: datetime) -> None:
-    requests = [
-        request
-        for turn in turns
-        for request in _requests(turn.due.incident.pk, turn.people, turn.cause)
-    ]
+    requests: list[PageRequest] = []
+    before: Counter[int] = Counter()  # incidents of each service so far
+    for turn in turns:
+        incident = turn.due.incident
+        place = before[incident.service_id]
+        requests += _requests(incident.pk, turn.people, turn.cause, place)
+        before[incident.service_id] += 1
     unreachable = set(queue_pages(requests=requests, now=now)) if requests else set()
     for turn in turns:
         turn.unreachable = unreachable.intersection(turn.people)
 
 
-def _requests(incident_id: int, user_ids: Iterable[int], cause: str) -> list[PageRequest]:
+def _requests(
+    incident_id: int, user_ids: Iterable[int], cause: str, place: int = 0
+) -> list[PageRequest]:
     reason = Notification.Reason.ESCALATION
-    return [PageRequest(incident_id, user_id, reason, cause) for user_id in user_ids]
+    return [PageRequest(incident_id, user_id, reason, cause, place) for user_id in user_ids]
 
 
 def _entry_of(turn: Turn, now: datetime) -> TimelineEntry:

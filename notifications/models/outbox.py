@@ -48,6 +48,9 @@ class Notification(models.Model):
     delay_minutes = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     due_at = models.DateTimeField()  # not before; moves on with every retry
+    # How many incidents of the same service were paged before it in the same pass of the engine.
+    # First turns go first: a storm on one service does not hold back the pages of another.
+    turn = models.PositiveSmallIntegerField(default=0)
     leased_until = models.DateTimeField(null=True)
     # Raised by every claim, so the number proves whose lease it is.
     attempts = models.PositiveIntegerField(default=0)
@@ -104,7 +107,7 @@ class Notification(models.Model):
         indexes = (
             # The claim of a channel's worker: due rows, and rows whose lease ran out.
             models.Index(
-                fields=["channel", "due_at"],
+                fields=["channel", "turn", "due_at"],
                 condition=Q(state="pending"),
                 name="notification_due",
             ),

@@ -21,8 +21,9 @@ LEASE_SECONDS = 30
 assert LEASE_SECONDS > SEND_SECONDS  # noqa: S101
 MAX_ATTEMPTS = 8
 
-# Rows whose worker died come first, then due ones, oldest first. Each is decided on here: sent if
-# it is still wanted, and if no other page of this batch says the same to the same address.
+# Rows whose worker died come first, then due ones, first turns first, oldest first. Each is decided
+# on here: sent if it is still wanted, and if no other page of this batch says the same to the same
+# address.
 _CLAIM = f"""
 WITH expired AS (
     SELECT id, state, incident_id, user_id, address, reason, delay_minutes, attempts
@@ -35,7 +36,7 @@ WITH expired AS (
     SELECT id, state, incident_id, user_id, address, reason, delay_minutes, attempts
     FROM notifications_notification
     WHERE channel = %(channel)s AND state = 'pending' AND due_at <= {NOW}
-    ORDER BY due_at, id
+    ORDER BY turn, due_at, id
     LIMIT %(limit)s - (SELECT count(*) FROM expired)
     FOR UPDATE SKIP LOCKED
 ), decided AS (
@@ -93,7 +94,7 @@ def _load(ids: list[int]) -> list[Page]:
             method_enabled=F("contact_method__enabled"),
             method_secret=Cast("contact_method__secret", TextField()),
         )
-        .order_by("due_at", "pk")
+        .order_by("turn", "due_at", "pk")
     )
     return [_page_of(row) for row in rows]
 

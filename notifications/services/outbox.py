@@ -29,6 +29,7 @@ class PageRequest:
     user_id: int
     reason: Notification.Reason
     cause: str  # "step:<generation>:<round>:<step>" or "assigned:<timeline entry>"
+    turn: int = 0  # see Notification.turn
 
 
 def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> list[int]:
@@ -115,6 +116,7 @@ def build_page(request: PageRequest, page: PlannedPage, now: datetime) -> Notifi
         cause=request.cause,
         delay_minutes=page.delay_minutes,
         due_at=now + timedelta(minutes=page.wait_minutes),
+        turn=request.turn,
         created_at=now,
     )
 

@@ -17,9 +17,10 @@ from escalations.services import engine
 from incidents.models import Incident, Service
 from incidents.services.lifecycle import acknowledge_incidents
 from notifications.models import Notification
+from notifications.services.claims import claim_pages
 from opsknight.models import Team, User
 from tests.escalations.walk import MINUTE, escalating, paged, policy_of, take_all, timer
-from tests.factories import ScheduleFactory
+from tests.factories import ScheduleFactory, ServiceFactory
 
 
 @pytest.mark.django_db
@@ -176,3 +177,18 @@ def test_last_pass_is_unknown_before_the_first_and_renewed_by_the_next() -> None
     noted = engine.last_pass_at()
     assert noted is not None
     assert timezone.now() - noted < timedelta(seconds=30)
+
+
+@pytest.mark.django_db
+def test_a_storm_on_one_service_does_not_hold_back_the_first_page_of_another(
+    service: Service, bob: User, carol: User, now: datetime
+) -> None:
+    policy = policy_of((0, [bob]))
+    for n in range(30):
+        escalating(service, now - timedelta(seconds=30 - n), policy)
+    quiet = escalating(ServiceFactory(), now, policy_of((0, [carol])))
+
+    engine.run_due_steps(now=now)
+    first = claim_pages(channel="email", limit=2)
+
+    assert quiet.pk in {page.incident.id for page in first}
