@@ -1,12 +1,15 @@
 """The Celery application: one queue per kind of work, and the beat table of the sweeps.
 
 Every task is a nudge: the rows in PostgreSQL say what is due, so a lost message costs seconds, and
-a message older than its sweep's period is dropped (`expires`).
+a message that waited for a minute is dropped (`expires`).
 """
 
 import os
+import time
+from datetime import UTC, datetime, timedelta
 
 from celery import Celery
+from celery.schedules import schedule
 from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -14,6 +17,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 QUEUES = ("escalations", "email", "sms", "push", "slack", "webhook", "default")
 # Channels of notification and the queue that delivers them.
 SWEPT_CHANNELS = {"email": "email", "webhook": "webhook", "in_app": "default"}
+# Compared with the clock of the worker's machine: much shorter, and a clock that is a little ahead
+# would make a worker drop every sweep.
+EXPIRES_SECONDS = 60
 
 app = Celery("opsknight")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -39,6 +45,8 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     worker_cancel_long_running_tasks_on_connection_loss=False,
+    # In memory: a file would only keep instants of an earlier boot, and need a disk with space.
+    beat_scheduler="celery.beat:Scheduler",
     broker_transport_options={
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
@@ -47,16 +55,23 @@ app.conf.update(
 )
 
 
+def steady_now() -> datetime:
+    """A clock that nobody sets: by the wall clock, beat would wait until a clock that was set back
+    has caught up, and nothing would escalate meanwhile."""
+    return datetime.fromtimestamp(time.monotonic(), UTC)
+
+
 def _sweep(task: str, seconds: float, queue: str, **kwargs: str) -> dict[str, object]:
-    options = {"queue": queue, "expires": seconds, "ignore_result": True}
-    return {"task": task, "schedule": seconds, "kwargs": kwargs, "options": options}
+    options = {"queue": queue, "expires": EXPIRES_SECONDS, "ignore_result": True}
+    every = schedule(timedelta(seconds=seconds), nowfun=steady_now)
+    return {"task": task, "schedule": every, "kwargs": kwargs, "options": options}
 
 
 app.conf.beat_schedule = {
     "run due escalation steps": _sweep("escalations.tasks.run_due_steps", 2, "escalations"),
     "cancel settled pages": _sweep("notifications.tasks.cancel_settled_pages", 10, "default"),
     "tell the assigned": _sweep("notifications.tasks.notify_assigned", 5, "default"),
-    "forget what is old": _sweep("opsknight.tasks.forget_expired", 3600, "default"),
+    "forget what is old": _sweep("opsknight.tasks.forget_expired", 600, "default"),
     **{
         f"deliver due {channel}": _sweep(
             "notifications.tasks.deliver_due", 2, queue, channel=channel

@@ -60,12 +60,9 @@ def beat(options: Options) -> Program:
     """Celery Beat, which sends the sweeps."""
     return Program(
         "beat",
-        [
-            *CELERY, "beat", "--schedule", str(options.home / "beat-schedule"),
-            f"--loglevel={options.log_level}",
-        ],
+        [*CELERY, "beat", f"--loglevel={options.log_level}"],
         env=CELERY_ENV,
-    )  # fmt: skip
+    )
 
 
 class Stack:
