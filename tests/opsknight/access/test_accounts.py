@@ -389,6 +389,13 @@ def test_password_rules(bob: User, password: str, missing: str) -> None:
     assert missing in " ".join(caught.value.fields["password"])
 
 
+@pytest.mark.parametrize("password", ["Mixed-Up-7", "correct horse battery staple"])
+def test_mixed_passwords_and_long_passphrases_are_taken(bob: User, password: str) -> None:
+    accounts.set_password(user=bob, password=password)
+
+    assert bob.check_password(password)
+
+
 def test_a_profile_is_changed_and_recorded(client: Client, bob: User) -> None:
     client.force_login(bob)
 
