@@ -5,7 +5,6 @@ import string
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 
-
 # A passphrase of this length is strong without mixing; asking for more makes people write it down.
 PASSPHRASE_LENGTH = 16
 
