@@ -125,7 +125,18 @@ class Child:
             self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
             if self._stopping.is_set():
                 return
+            await self._start_again()
+
+    async def _start_again(self) -> None:
+        """Start the process; a machine without memory or handles for it now is asked again."""
+        try:
             await self.start()
+        except (OSError, subprocess.SubprocessError) as error:
+            self._log.say(self.program.name, f"cannot be started: {error}")
+            if self._process is not None and self._process.poll() is None:
+                self._process.kill()  # it runs, but nobody reads what it says
+            else:
+                self.ended.set()
 
     async def finish(self) -> int:
         """Wait for a program that ends by itself; its status, after all of its output."""
