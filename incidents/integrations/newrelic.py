@@ -1,6 +1,7 @@
 """New Relic: the body of a workflow's webhook (an issue), and the older incident's body.
 
 https://docs.newrelic.com/docs/alerts/get-notified/notification-integrations/#webhook
+https://docs.newrelic.com/docs/alerts/get-notified/alert-event-workflows
 https://docs.newrelic.com/docs/alerts/get-notified/custom-variables-alert-event-workflows
 https://docs.newrelic.com/docs/alerts-applied-intelligence/new-relic-alerts/advanced-alerts/advanced-techniques/use-webhooks-legacy-alerts-channels
 
@@ -38,7 +39,8 @@ from incidents.integrations.reading import (
 
 STATES: Final[dict[str, Action]] = {
     **dict.fromkeys(["open", "opened", "created", "activated", "incident_open"], "trigger"),
-    **dict.fromkeys(["acknowledged", "incident_acknowledged"], "acknowledge"),
+    # Somebody investigates only what somebody has acknowledged.
+    **dict.fromkeys(["acknowledged", "incident_acknowledged", "investigating"], "acknowledge"),
     **dict.fromkeys(["closed", "close", "resolved", "deactivated"], "resolve"),
     **dict.fromkeys(["incident_resolved", "incident_closed", "issue_closed"], "resolve"),
 }

@@ -6,7 +6,7 @@ from incidents.intake.events import Event, InvalidPayload
 from incidents.integrations.google_cloud_monitoring import parse
 from tests.incidents.integrations.fuzzing import fuzz, payload
 
-KIND = "google_cloud_monitoring"
+KIND = "google-cloud-monitoring"
 
 
 def only(name: str) -> Event:

@@ -45,6 +45,13 @@ def only(name: str) -> Event:
             "critical",
             "Error rate above 5 % on 'checkout'",
         ),
+        (
+            "issue_investigating",
+            "acknowledge",
+            "newrelic-5a5a5a5a-0000-1111-2222-333333333333",
+            "critical",
+            "Error rate above 5 % on 'checkout'",
+        ),
         ("incident_open", "trigger", "newrelic-12345", "warning", "Apdex below 0.8 for 5 minutes"),
         (
             "incident_acknowledged",
