@@ -59,7 +59,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     except OpsKnightError as error:
         answer = answers.failure(route, error)
     except Exception:  # the outermost edge: an answer, and the traceback for us
-        logger.exception("The door failed on %s.", scope["path"])
+        logger.exception("The door failed on %r.", scope["path"])
         answer = answers.server_error(route)
     await _send(send, answer)
 
