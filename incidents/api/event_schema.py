@@ -78,7 +78,7 @@ RESULT: Document = {
             "type": "object",
             "properties": {
                 "id": {"type": "integer"},
-                "title": {"type": "string"},
+                "title": {"type": "string", "description": "Left out of a private incident."},
                 "status": {"type": "string"},
                 "urgency": {"type": "string"},
                 "dedup_key": {"type": "string"},

@@ -54,6 +54,8 @@ def result_of(outcome: Outcome) -> dict[str, Any]:
             "service": track.service_id,
             "url": f"{settings.PUBLIC_URL}/incidents/{track.id}/",
         }
+        if track.is_private:  # whoever sends events need not be in its team
+            del result["incident"]["title"]
     return result
 
 

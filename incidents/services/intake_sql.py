@@ -39,6 +39,7 @@ class Track:
     is_new: bool = False
     is_touched: bool = False
     is_settled: bool = False  # acknowledged or resolved in this batch
+    is_private: bool = False
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ def lock_open_incidents(keys: set[Key]) -> dict[Key, Track]:
     rows = _rows(
         """
         SELECT i.id, i.service_id, i.dedup_key, i.status, i.title, i.urgency,
-               i.acknowledged_at, i.last_alert_at, i.alert_count
+               i.acknowledged_at, i.last_alert_at, i.alert_count, i.visibility
         FROM unnest(%s::bigint[], %s::text[]) AS k (service_id, dedup_key)
         JOIN incidents_incident i
           ON i.service_id = k.service_id AND i.dedup_key = k.dedup_key
@@ -106,6 +107,7 @@ def lock_open_incidents(keys: set[Key]) -> dict[Key, Track]:
             acknowledged_at=row[6],
             last_alert_at=row[7],
             alert_count=row[8],
+            is_private=row[9] == "private",
         )
         for row in rows
     }

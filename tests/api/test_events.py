@@ -9,7 +9,7 @@ from incidents.intake.committer import shared_committer
 from incidents.models import Alert, Incident, Service
 from tests.api.asking import Asker
 from tests.api.eventful import trigger, with_key
-from tests.factories import IntegrationFactory
+from tests.factories import IncidentFactory, IntegrationFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -91,3 +91,15 @@ def test_strange_texts_are_stored_clean(carol: Asker, service: Service) -> None:
 
 def test_responder_sends_to_every_service(bob: Asker, service: Service) -> None:
     assert bob.post("events", trigger(service)).status_code == 202
+
+
+def test_private_incident_keeps_its_title_from_who_sends_events(
+    bob: Asker, service: Service
+) -> None:
+    fields = {"service": service, "dedup_key": "disk", "visibility": "private"}
+    secret = IncidentFactory(title="Card data leaked", **fields)
+
+    response = bob.post("events", trigger(service))
+
+    assert response.json()["result"]["incident"]["id"] == secret.pk
+    assert "Card data" not in response.content.decode()
