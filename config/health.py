@@ -74,8 +74,7 @@ async def examine(method: str, mode: str) -> tuple[int, dict[str, Any]]:
         return 405, error_body("method_not_allowed", "Ask with GET.")
     if mode != "readiness":
         return 200, {"status": "ok", "version": __version__}
-    (database, engine), cache = await asyncio.gather(_database_and_engine(), _redis())
-    checks = {"database": database, "redis": cache, "engine": engine}
+    checks = await _shared_checks()
     is_ready = all(check["ok"] for check in checks.values())
     body = {
         "status": "ready" if is_ready else "unavailable",
@@ -83,6 +82,26 @@ async def examine(method: str, mode: str) -> tuple[int, dict[str, Any]]:
         "checks": checks,
     }
     return (200 if is_ready else 503), body
+
+
+_checking: "asyncio.Task[dict[str, Check]] | None" = None
+
+
+async def _shared_checks() -> dict[str, Check]:
+    """The checks, made once for all who ask meanwhile.
+
+    Everybody may ask, and each check opens connections: a crowd must not take the database's last.
+    """
+    global _checking  # one per process
+    loop = asyncio.get_running_loop()
+    if _checking is None or _checking.done() or _checking.get_loop() is not loop:
+        _checking = loop.create_task(_checks())
+    return await asyncio.shield(_checking)  # who asked first may leave before the others
+
+
+async def _checks() -> dict[str, Check]:
+    (database, engine), cache = await asyncio.gather(_database_and_engine(), _redis())
+    return {"database": database, "redis": cache, "engine": engine}
 
 
 async def _database_and_engine() -> tuple[Check, Check]:

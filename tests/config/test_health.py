@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings
@@ -226,3 +227,24 @@ def test_reasons_tell_strangers_no_addresses(point_at: Callable[..., None]) -> N
 
     assert "nowhere" not in text
     assert "hunter2" not in text
+
+
+def test_a_crowd_that_asks_at_once_takes_one_connection(
+    passed: EnginePass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    connect = psycopg.AsyncConnection.connect
+
+    async def counted(**options: Any) -> Any:
+        opened.append(options)
+        return await connect(**options)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", counted)
+
+    async def crowd() -> list[tuple[int, dict[str, Any]]]:
+        return await asyncio.gather(*(examine("GET", "readiness") for _ in range(50)))
+
+    answers = async_to_sync(crowd)()
+
+    assert {status for status, _ in answers} == {200}
+    assert len(opened) == 1
