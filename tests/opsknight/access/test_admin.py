@@ -102,6 +102,14 @@ def test_search_finds_without_an_error(desk: Client, page: str) -> None:
     assert desk.get(page, {"q": "something"}).status_code == 200
 
 
+def test_password_hashes_cannot_be_guessed_by_filters(desk: Client) -> None:
+    address = page_of(User, "changelist")
+
+    response = desk.get(address, {"password__startswith": "argon2"})
+
+    assert response.status_code == 400
+
+
 def test_incidents_are_not_in_the_admin(desk: Client) -> None:
     assert desk.get("/admin/incidents/incident/").status_code == 404
     assert Incident not in admin.site._registry
