@@ -38,6 +38,14 @@ def test_choosing_a_theme_never_leads_elsewhere(client: Client, referer: str) ->
     assert response.headers["Location"] == "/"
 
 
+def test_address_with_two_slashes_leads_nowhere_else(client: Client) -> None:
+    referer = "http://testserver//evil.example/x"
+
+    response = client.post("/theme/", {"theme": "dark"}, headers={"referer": referer})
+
+    assert response.headers["Location"] == "/%2Fevil.example/x"
+
+
 def test_theme_is_not_chosen_by_reading(client: Client) -> None:
     assert client.get("/theme/").status_code == 405
 
