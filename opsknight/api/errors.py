@@ -167,4 +167,5 @@ def _flattened(path: str, detail: Any) -> Iterator[tuple[str, str]]:
                 is_nested = isinstance(inner, dict | list)
                 yield from _flattened(f"{path}.{index}".lstrip(".") if is_nested else path, inner)
         case _:
-            yield path, str(detail)
+            # A text may quote what was sent, and half a surrogate pair cannot be answered.
+            yield path, str(detail).encode(errors="replace").decode()

@@ -188,6 +188,15 @@ def test_wrong_value_names_its_field(bob: Asker, body: dict[str, Any], field: st
     assert not Service.objects.exists()
 
 
+def test_half_a_surrogate_pair_is_refused_with_its_field(bob: Asker, service: Service) -> None:
+    body = {"service": service.pk, "name": "x", "kind": "\ud800"}
+
+    response = bob.post("integrations", body)
+
+    assert response.status_code == 400
+    assert list(fields_of(response)) == ["kind"]
+
+
 def test_every_wrong_field_is_named_at_once(bob: Asker) -> None:
     response = bob.post("services", {"name": 1, "description": 2, "team": "x"})
 
