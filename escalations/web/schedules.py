@@ -16,6 +16,7 @@ from escalations.models import LayerMember, Schedule, ScheduleLayer
 from escalations.oncall import ScheduleSpec, next_handoff, on_call_at, shifts_between
 from escalations.services.rotations import put_on_call as put_person_on_call
 from escalations.web.phrases import rotation_phrase
+from incidents.filters import read_id
 from opsknight.errors import NotFound
 from opsknight.models import User
 from opsknight.web import client_ip
@@ -91,11 +92,11 @@ def put_on_call(request: HttpRequest, pk: int, layer_id: int) -> HttpResponse:
     user = cast(User, request.user)
     shown = selectors.get_schedule_to_change_for(user, pk)
     layer = selectors.layers_of([shown.pk]).filter(pk=layer_id).first()
-    chosen = request.POST.get("user", "")
-    if layer is None or not chosen.isdecimal():
+    chosen = read_id(request.POST.get("user", ""))
+    if layer is None or chosen is None:
         raise NotFound("There is no such layer or person.")
     now = timezone.now()
-    put_person_on_call(layer=layer, user_id=int(chosen), actor=user, now=now, ip=client_ip(request))
+    put_person_on_call(layer=layer, user_id=chosen, actor=user, now=now, ip=client_ip(request))
     messages.success(request, f"The present turn of {layer.name} was given over.")
     return redirect("escalations:schedule", pk=shown.pk)
 

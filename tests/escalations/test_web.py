@@ -197,6 +197,13 @@ def test_only_members_of_the_layer_can_be_put_on_call(
     assert give_turn(bob, schedule, eve) == 400
 
 
+@pytest.mark.parametrize("nobody", ["", "x", "9" * 5000])
+def test_nobody_unreadable_is_put_on_call(schedule: Schedule, bob: User, nobody: str) -> None:
+    address = reverse("escalations:put_on_call", args=[schedule.pk, schedule.layers.get().pk])
+
+    assert signed_in(bob).post(address, {"user": nobody}).status_code == 404
+
+
 # Policies
 
 
