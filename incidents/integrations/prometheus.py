@@ -5,7 +5,7 @@ https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -34,8 +34,12 @@ class AlertBody(msgspec.Struct):
     fingerprint: str | None = None
 
 
+# More than genuine alerts fit into the largest body; a body of empty ones would be 300,000 rows.
+MAX_ALERTS = 5000
+
+
 class Group(msgspec.Struct):
-    alerts: list[AlertBody]
+    alerts: Annotated[list[AlertBody], msgspec.Meta(max_length=MAX_ALERTS)]
     status: str | None = None
     externalURL: str | None = None
     receiver: str | None = None

@@ -438,3 +438,13 @@ def test_a_stopped_database_is_a_503_with_retry_after(
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     assert Incident.objects.get().alert_count == 1
+
+
+def test_more_alerts_than_a_group_can_have_are_refused(knock: Door):
+    owner = make_integration("prometheus")
+
+    answer = knock.post(f"/api/integrations/prometheus/{owner.key}", {"alerts": [{}] * 5001})
+
+    assert answer.status_code == 400
+    assert list(answer.json()["error"]["fields"]) == ["alerts"]
+    assert Alert.objects.count() == 0
