@@ -17,6 +17,7 @@ from opsknight.services.audit import changes_of, record_change, values_of
 METHOD_FIELDS = ("channel", "label", "address", "enabled", "broken_reason")
 RULE_FIELDS = ("contact_method", "delay_minutes")
 MAX_METHODS = 20
+MAX_RULES = 100  # each is a message in every page
 MAX_DELAY_MINUTES = 24 * 60
 
 
@@ -106,6 +107,8 @@ def add_rule(
         message = f"Use 0 to {MAX_DELAY_MINUTES} minutes."
         raise InvalidInput("Check the fields.", fields={"delay_minutes": [message]})
     method = get_contact_method_for(user, contact_method_id)
+    if NotificationRule.objects.filter(user=user).count() >= MAX_RULES:
+        raise Conflict(f"You have {MAX_RULES} rules already. Remove one first.")
     rule = NotificationRule(user=user, contact_method=method, delay_minutes=delay_minutes)
     try:
         with transaction.atomic():

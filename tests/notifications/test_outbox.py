@@ -9,8 +9,9 @@ from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 from incidents.models import Incident
 from notifications.models import Notification
 from notifications.services.outbox import PageRequest, queue_pages
-from notifications.services.preferences import add_rule, remove_rule
+from notifications.services.preferences import MAX_RULES, add_rule, remove_rule
 from opsknight import wake
+from opsknight.errors import Conflict
 from opsknight.models import User
 from tests.factories import (
     ContactMethodFactory,
@@ -176,3 +177,12 @@ def test_a_removed_rule_takes_its_waiting_page_along(incident: Incident, bob: Us
     remove_rule(user=bob, pk=rule.pk)
 
     assert Notification.objects.get(channel="email").state == Notification.State.CANCELLED
+
+
+def test_a_person_has_a_hundred_rules_at_most(bob: User):
+    method = ContactMethodFactory(user=bob)
+    for minutes in range(MAX_RULES):
+        NotificationRuleFactory(contact_method=method, delay_minutes=minutes)
+
+    with pytest.raises(Conflict):
+        add_rule(user=bob, contact_method_id=method.pk, delay_minutes=MAX_RULES, now=NOW)

@@ -162,6 +162,7 @@ def test_private_addresses_are_refused(endpoint: Endpoint, settings: Settings, u
         ("::1", False),
         ("fe80::1%eth0", False),
         ("fd00::1", False),
+        ("fec0::2", False),  # site-local: the host, seen from a virtual machine
         ("::ffff:10.0.0.1", False),
         ("64:ff9b::a00:1", False),  # 10.0.0.1 behind NAT64
         ("2002:a00:1::1", False),  # 10.0.0.1 by 6to4
