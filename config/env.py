@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.exceptions import ImproperlyConfigured
 
+RECONNECT_SECONDS = 5.0
+
 
 class Env(environ.Env):  # type: ignore[misc]  # the library has no types
     """Takes an empty variable for an absent one, and says which variable is wrong."""
@@ -134,12 +136,19 @@ def database_from_url(url: str) -> dict[str, Any]:
     options: dict[str, Any] = {key: values[-1] for key, values in query.items()}
     try:
         limit = int(options.pop("connection_limit", 0)) or env.int("DATABASE_POOL_SIZE", default=40)
-        timeout = float(options.pop("pool_timeout", 30))
+        timeout = float(options.pop("pool_timeout", 10))
     except ValueError as error:
         raise ImproperlyConfigured(
             "connection_limit and pool_timeout in DATABASE_URL must be numbers."
         ) from error
-    options["pool"] = {"min_size": 1, "max_size": limit, "timeout": timeout}
+    options["pool"] = {
+        "min_size": 1,
+        "max_size": limit,
+        "timeout": timeout,
+        # Its pauses between tries double up to this; after it, the next request tries at once. By
+        # default a database that was away for minutes is missed for as many minutes more.
+        "reconnect_timeout": RECONNECT_SECONDS,
+    }
     config["OPTIONS"] = options
     config["CONN_HEALTH_CHECKS"] = True
     return config

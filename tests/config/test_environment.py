@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env import Secrets, env
+from config.env import Secrets, database_from_url, env
 from tests.stack import ROOT
 
 READ = re.compile(r"""\benv\.\w+\(\s*["']([A-Z_]+)["']""")
@@ -75,3 +75,11 @@ def test_a_wrong_value_is_answered_with_the_name(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(ImproperlyConfigured, match="OPSKNIGHT_PORT has a wrong value"):
         env.int("OPSKNIGHT_PORT", default=8000)
+
+
+def test_a_database_that_is_back_is_noticed_within_seconds() -> None:
+    options = database_from_url("postgresql://opsknight@db/opsknight")["OPTIONS"]
+
+    # The pool's own default doubles its pauses for five minutes.
+    assert options["pool"]["reconnect_timeout"] <= 5
+    assert options["pool"]["timeout"] <= 10
