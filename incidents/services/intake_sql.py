@@ -82,7 +82,11 @@ def existing_services(ids: Iterable[int]) -> set[int]:
 
 
 def lock_open_incidents(keys: set[Key]) -> dict[Key, Track]:
-    """The open incident of each key that has one, locked in order of ids."""
+    """The open incident of each key that has one, locked in order of ids.
+
+    NO KEY: rows that refer to an incident (pages, timeline) may be written meanwhile, in any order,
+    without a deadlock.
+    """
     rows = _rows(
         """
         SELECT i.id, i.service_id, i.dedup_key, i.status, i.title, i.urgency,
@@ -92,7 +96,7 @@ def lock_open_incidents(keys: set[Key]) -> dict[Key, Track]:
           ON i.service_id = k.service_id AND i.dedup_key = k.dedup_key
          AND i.dedup_key IS NOT NULL AND i.status <> 'resolved'
         ORDER BY i.id
-        FOR UPDATE OF i
+        FOR NO KEY UPDATE OF i
         """,
         _columns(keys, 2),
     )

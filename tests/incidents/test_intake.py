@@ -1,17 +1,17 @@
 """The intake under pressure: many at once, poisoned events, constant cost."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from incidents.intake import committer as committing
 from incidents.intake.committer import GroupCommitter
 from incidents.intake.events import Event
-from incidents.models import Alert, Incident, Integration
-from incidents.services.intake import Received, receive_events
+from incidents.models import Alert, Incident, Integration, TimelineEntry
+from incidents.services.intake import Batch, Received, receive_events
 from tests.incidents.doors import integration
 
 __all__ = ["integration"]
@@ -92,3 +92,22 @@ def test_trigger_resolve_trigger_in_one_batch_makes_two_incidents(integration: I
         ("Down again", "triggered"),
     ]
     assert Alert.objects.filter(incident__isnull=False).count() == 3
+
+
+def test_alerts_join_an_incident_while_its_timeline_is_being_written(integration: Integration):
+    receive_events([received(integration)])
+    incident = Incident.objects.get()
+
+    def join() -> Batch:
+        try:
+            return receive_events([received(integration)])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        TimelineEntry.objects.create(incident=incident, kind="paged", message="Page sent")
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # as its commit does
+        joined, _ = wait([pool.submit(join)], timeout=10)
+
+    assert [batch.result().outcomes[0].result for batch in joined] == ["deduplicated"]
