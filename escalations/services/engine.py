@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -134,7 +134,9 @@ def _page_fallback(incident: Incident, now: datetime) -> list[TimelineEntry]:
 def record_pass() -> None:
     """Note that the engine finished a pass just now; a write at most every 2 seconds."""
     row = EnginePass.objects.filter(pk=EnginePass.ONLY)
-    if row.filter(at__lt=Now() - PASS_RESOLUTION).update(at=Now()) or row.exists():
+    # A time to come was noted before the clock was set back; it would hide that the engine stands.
+    is_stale = Q(at__lt=Now() - PASS_RESOLUTION) | Q(at__gt=Now())
+    if row.filter(is_stale).update(at=Now()) or row.exists():
         return
     EnginePass.objects.bulk_create([EnginePass(at=timezone.now())], ignore_conflicts=True)
 
