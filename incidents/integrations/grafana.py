@@ -7,7 +7,6 @@ A unified body carries `title` and `state` as well, which describe the whole gro
 are `alerts`, they alone count.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -29,12 +28,15 @@ from incidents.integrations.reading import (
     child,
     children,
     decode_object,
+    digest,
     key_of,
     links_to,
     text,
     unclear,
 )
 
+# More than genuine alerts fit into the largest body; a body of empty ones would be 300,000 rows.
+MAX_ALERTS: Final = 5_000
 LEGACY_STATES: Final[dict[str, tuple[Action, Severity]]] = {
     "alerting": ("trigger", "critical"),
     "no_data": ("trigger", "warning"),
@@ -52,7 +54,13 @@ def parse(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> 
     alerts = children(group, "alerts")
     if not alerts:
         raise unclear("alerts", "Send at least one alert.")
-    return [_event(alert, group) for alert in alerts]
+    if len(alerts) > MAX_ALERTS:
+        raise unclear("alerts", f"Send at most {MAX_ALERTS} alerts at once.")
+    # One that cannot be told from others must not lose its neighbours.
+    events = [_event(alert, group) for alert in alerts if _key(alert)]
+    if not events:
+        raise unclear("alerts.fingerprint", "Say which alert this is: fingerprint or labels.")
+    return events
 
 
 def _event(alert: dict[str, Any], group: dict[str, Any]) -> Event:
@@ -64,7 +72,7 @@ def _event(alert: dict[str, Any], group: dict[str, Any]) -> Event:
     resolved = action_of(status, "trigger") == "resolve"
     return Event(
         action="resolve" if resolved else "trigger",
-        dedup_key=_key(alert, labels, summary),
+        dedup_key=_key(alert),
         summary=one_line(summary, MAX_SUMMARY) or "Alert without a name",
         source=one_line(labels.get("instance") or labels.get("job") or name, MAX_SOURCE),
         severity=severity_of(labels.get("severity", ""), "critical"),
@@ -93,18 +101,17 @@ def _texts(alert: dict[str, Any], name: str) -> dict[str, str]:
     return {key: found for key in values if (found := text(values, key))}
 
 
-def _key(alert: dict[str, Any], labels: dict[str, str], summary: str) -> str:
-    """The fingerprint, else a hash of the labels: both stay the same when the text changes."""
+def _key(alert: dict[str, Any]) -> str:
+    """The fingerprint, else a hash of the labels; "" where there is neither.
+
+    Both stay the same when the text changes.
+    """
     fingerprint = text(alert, "fingerprint")
     if fingerprint:
         return key_of("grafana", fingerprint)
-    if not labels:
-        if not summary:
-            raise unclear("alerts.fingerprint", "Say which alert this is: fingerprint or labels.")
-        return key_of("grafana", "title", summary)
-    joined = "\x1f".join(f"{name}={labels[name]}" for name in sorted(labels))
-    digest = hashlib.sha256(joined.encode("utf-8", "replace")).hexdigest()[:16]
-    return key_of("grafana", "labels", digest)
+    labels = _texts(alert, "labels")
+    pairs = [f"{name}={labels[name]}" for name in sorted(labels)]
+    return key_of("grafana", "labels", digest(*pairs)) if pairs else ""
 
 
 def _legacy_event(body: dict[str, Any]) -> Event:

@@ -84,6 +84,17 @@ def test_wrong_types_where_they_do_not_matter_lose_nothing() -> None:
     assert read(changed("unified_firing", alerts=["x", alert]))[0][:2] == ("trigger", "grafana:f1")
 
 
+def test_alert_without_identity_does_not_lose_its_neighbours() -> None:
+    body = changed("unified_firing", alerts=[{}, {"fingerprint": "f1"}])
+
+    assert [event[1] for event in read(body)] == ["grafana:f1"]
+
+
+def test_more_alerts_than_a_group_can_have_are_refused() -> None:
+    with pytest.raises(InvalidPayload, match="at most"):
+        parse({}, {}, changed("unified_firing", alerts=[{"fingerprint": "f1"}] * 5_001))
+
+
 def test_pending_rule_is_no_alert() -> None:
     with pytest.raises(Unsupported):
         parse({}, {}, payload("grafana", "legacy_pending"))
