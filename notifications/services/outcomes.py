@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import DateTimeField, Func
 
 from incidents.models import TimelineEntry
+from incidents.services.participants import lock_participants
 from incidents.services.timeline import build_entry, write_entries
 from notifications.channels import CHANNELS
 from notifications.channels.base import DeliveryError, Message, Page
@@ -63,9 +64,7 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> None:
             for row, outcome in pairs
             if outcome.message is not None
         )
-        for row, outcome in pairs:
-            if row.state == State.FAILED:
-                entries.append(_give_up(row, outcome))
+        entries += _give_up_all([pair for pair in pairs if pair[0].state == State.FAILED])
         # In the order of ids, as everybody who touches several incidents does.
         write_entries(sorted(entries, key=lambda entry: entry.incident_id))
         incidents_changed(row.incident_id for row, _ in pairs)
@@ -165,6 +164,13 @@ def _paged(row: Notification, now: datetime) -> TimelineEntry | None:
         now=now,
         data=_data(row),
     )
+
+
+def _give_up_all(failed: Sequence[tuple[Notification, Outcome]]) -> list[TimelineEntry]:
+    """One after another per person: two ways that fail at once must not each wait for the other."""
+    if failed:
+        lock_participants(pairs=[(row.incident_id, row.user_id) for row, _ in failed])
+    return [_give_up(row, outcome) for row, outcome in failed]
 
 
 def _give_up(row: Notification, outcome: Outcome) -> TimelineEntry:

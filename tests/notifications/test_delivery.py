@@ -1,6 +1,6 @@
 """From the outbox to the provider, and what is written down about it."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
@@ -432,6 +432,35 @@ def test_queries_do_not_grow_with_the_batch(mailbox: Mailbox, incident: Incident
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_ways_that_fail_at_once_do_not_each_wait_for_the_other(
+    mailbox: Mailbox, endpoint: Endpoint, incident: Incident, bob: User
+):
+    hook_of(bob, endpoint)
+    NotificationRuleFactory(contact_method=ContactMethodFactory(user=bob))
+    page_person(incident, bob)
+    endpoint.answers, mailbox.rcpt_answers = [410], ["550 no such user"]
+    by_webhook, by_mail = (
+        [send_page(CHANNELS[name], page) for page in claim_pages(channel=name, limit=10)]
+        for name in ("webhook", "email")
+    )
+
+    def record() -> None:
+        try:
+            record_outcomes(by_mail)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            record_outcomes(by_webhook)
+            other = pool.submit(record)
+            wait([other], timeout=1)  # it must wait for us; if not, it has looked too early
+        other.result(10)
+
+    assert Notification.objects.filter(address=bob.email, state=State.PENDING).exists()
 
 
 @pytest.mark.django_db(transaction=True)
