@@ -7,6 +7,7 @@ import ipaddress
 from datetime import datetime, timedelta
 
 from django.contrib.auth import authenticate
+from django.db import transaction
 from django.db.models import Case, DateTimeField, F, Q, Value, When
 from django.utils import timezone
 
@@ -60,10 +61,9 @@ def check_sign_in(
     now = now or timezone.now()
     email = email.strip().lower()
     key = lockout_key(email, ip)
-    _refuse_while_locked(key, email, ip, now)
+    _take_attempt(key, email, ip, now)
     user = authenticate(None, username=email, password=password)
     if not isinstance(user, User):
-        count_failure(key=key, now=now)
         record_event(actor=None, action="login.failed", label=email, ip=ip)
         raise WrongPassword(WRONG)
     LoginLockout.objects.filter(key=key).delete()
@@ -77,14 +77,14 @@ def check_own_password(
     """Raise InvalidInput unless this is the person's password; guesses count as at sign-in."""
     now = now or timezone.now()
     key = lockout_key(user.email, ip)
-    _refuse_while_locked(key, user.email, ip, now)
+    _take_attempt(key, user.email, ip, now)
     if not user.check_password(password):
-        count_failure(key=key, now=now)
         record_event(actor=user, action="login.failed", label=user.email, ip=ip)
         raise InvalidInput(
             "The password was not changed.",
             fields={"current_password": ["This is not your present password."]},
         )
+    LoginLockout.objects.filter(key=key).delete()
 
 
 def record_sign_out(*, user: User, ip: str | None) -> None:
@@ -97,9 +97,7 @@ def count_failure(*, key: str, now: datetime) -> None:
 
     A sign-in that succeeds meanwhile removes the row: then there is nothing left to count.
     """
-    LoginLockout.objects.bulk_create(
-        [LoginLockout(key=key, failures=0, last_failed_at=now)], ignore_conflicts=True
-    )
+    _ensure_row(key, now)
     is_old = Q(last_failed_at__lt=now - MEMORY)
     # The right-hand sides see the row as it was: `failures` still lacks this one.
     locks = [When(failures=count - 1, then=Value(now + lock)) for count, lock in LOCKS.items()]
@@ -132,9 +130,25 @@ def network_of(ip: str | None) -> str:
     return str(ipaddress.ip_network((address, prefix), strict=False))
 
 
-def _refuse_while_locked(key: str, email: str, ip: str | None, now: datetime) -> None:
-    row = LoginLockout.objects.filter(key=key, locked_until__gt=now).first()
-    if row is None or row.locked_until is None:
-        return
+def _take_attempt(key: str, email: str, ip: str | None, now: datetime) -> None:
+    """Raise LockedOut, or count the attempt as a failure before the password is looked at.
+
+    So a crowd of guesses at once has no more tries than one after the other; whoever knows the
+    password takes the failure back.
+    """
+    with transaction.atomic():
+        row = LoginLockout.objects.select_for_update().filter(key=key).first()
+        if row is None:  # two first attempts at once: the second waits at the insert
+            _ensure_row(key, now)
+            row = LoginLockout.objects.select_for_update().filter(key=key).first()
+        locked_until = row.locked_until if row is not None else None
+        if locked_until is None or locked_until <= now:
+            count_failure(key=key, now=now)
+            return
     record_event(actor=None, action="login.blocked", label=email, ip=ip)
-    raise LockedOut(max(1, int((row.locked_until - now).total_seconds())))
+    raise LockedOut(max(1, int((locked_until - now).total_seconds())))
+
+
+def _ensure_row(key: str, now: datetime) -> None:
+    row = LoginLockout(key=key, failures=0, last_failed_at=now)
+    LoginLockout.objects.bulk_create([row], ignore_conflicts=True)

@@ -299,6 +299,28 @@ def test_twenty_wrong_passwords_at_once_count_twenty() -> None:
     assert (row.failures, row.locked_until) == (20, now + timedelta(minutes=60))
 
 
+@pytest.mark.django_db(transaction=True)
+def test_twenty_guesses_at_once_are_five_tries() -> None:
+    start = threading.Barrier(20)
+    answers: list[type[Exception]] = []
+
+    def guess() -> None:
+        start.wait()
+        try:
+            check_sign_in(email="bob@example.com", password="Wrong-Horse-7", ip="127.0.0.1")
+        except (WrongPassword, LockedOut) as error:
+            answers.append(type(error))
+        connection.close()
+
+    threads = [threading.Thread(target=guess) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (answers.count(WrongPassword), answers.count(LockedOut)) == (5, 15)
+
+
 def test_many_sign_ins_from_one_network_are_limited(client: Client, db: None) -> None:
     for number in range(30):
         client.post("/login/", {"email": f"a{number}@example.com", "password": ""})
