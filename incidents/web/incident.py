@@ -17,6 +17,11 @@ from opsknight.models import User
 
 SHOWN_ALERTS = 20
 SHOWN_ENTRIES = 100
+# Of one alert: a sender may fill a megabyte, and the page shows twenty of them.
+SHOWN_ROWS = 300
+SHOWN_NAME = 200
+SHOWN_VALUE = 2_000
+SHOWN_RAW = 50_000
 SAFE_LINKS = ("http://", "https://")
 Kind = TimelineEntry.Kind
 
@@ -130,12 +135,22 @@ def entry_view(entry: TimelineEntry) -> EntryView:
 def alert_view(alert: Alert) -> AlertView:
     """An alert as the page shows it; what a monitoring system sends is never trusted."""
     details = alert.details if isinstance(alert.details, dict) else {"details": alert.details}
+    rows = flat_rows(details)
+    shown = [(cut(name, SHOWN_NAME), cut(text, SHOWN_VALUE)) for name, text in rows[:SHOWN_ROWS]]
+    if len(rows) > SHOWN_ROWS:
+        shown.append(("…", f"{len(rows) - SHOWN_ROWS} more"))
+    raw = json.dumps(alert.details, indent=2, ensure_ascii=False, default=str)
     return AlertView(
         alert=alert,
-        rows=flat_rows(details),
+        rows=shown,
         links=[link for item in as_list(alert.links) if (link := safe_link(item))],
-        raw=json.dumps(alert.details, indent=2, ensure_ascii=False, default=str),
+        raw=cut(raw, SHOWN_RAW),
     )
+
+
+def cut(text: str, length: int) -> str:
+    """The text, or its beginning."""
+    return text if len(text) <= length else text[:length] + "…"
 
 
 def flat_rows(details: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
