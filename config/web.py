@@ -26,6 +26,16 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc] # Daphne has no t
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, parsePOSTFormSubmission=False, **kwargs)
 
+    def process(self) -> Any:
+        """Serve it without two headers by which Daphne does what strangers say.
+
+        One sets the root of all paths, which passes by a proxy's rules about addresses; the other
+        asks for WebSockets, which we do not speak. Both ended in tracebacks.
+        """
+        for name in (b"daphne-root-path", b"upgrade"):
+            self.requestHeaders.removeHeader(name)
+        return super().process()
+
     def handleContentChunk(self, data: bytes) -> None:
         """Keep no more than shows that the body is too large.
 
