@@ -11,7 +11,7 @@ class Snippet:
 
     title: str
     text: str
-    language: str  # "sh" or "yaml"
+    language: str  # "sh", "yaml" or "text"
 
 
 def address_of(integration: Integration, base: str) -> str:
@@ -38,10 +38,15 @@ def snippets_of(integration: Integration, base: str) -> list[Snippet]:
             ]
         case Integration.Kind.WEBHOOK:
             return [_curl_webhook(url)]
-        case _:
+        case Integration.Kind.EVENTS:
             return [
                 _curl_events(url, integration.key, "trigger"),
                 _curl_events(url, integration.key, "resolve"),
+            ]
+        case _:
+            return [
+                Snippet(f"The webhook's address in {integration.get_kind_display()}", url, "text"),
+                _curl_file(url),
             ]
 
 
@@ -65,6 +70,13 @@ def _curl_pagerduty(url: str, key: str) -> Snippet:
   -d '{{"routing_key": "{key}", "event_action": "trigger", "dedup_key": "disk-db-1",
        "payload": {{"summary": "Disk full on db-1", "source": "db-1", "severity": "critical"}}}}'"""
     return Snippet("curl: trigger", text, "sh")
+
+
+def _curl_file(url: str) -> Snippet:
+    text = f"""curl -X POST {url} \\
+  -H 'Content-Type: application/json' \\
+  -d @alert.json"""
+    return Snippet("curl: a message saved from the vendor", text, "sh")
 
 
 def _curl_webhook(url: str) -> Snippet:

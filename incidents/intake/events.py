@@ -116,12 +116,16 @@ def slug(text: str) -> str:
 
 
 def severity_of(word: object, fallback: Severity) -> Severity:
-    """The severity that a word names, whatever its case; exact words only."""
+    """The severity that a word names, whatever its case; exact words only, none: the fallback."""
+    if word is None:
+        return fallback
     return SEVERITY_WORDS.get(str(word).strip().lower(), fallback)
 
 
 def action_of(word: object, fallback: Action) -> Action:
-    """The action that a word names, whatever its case; exact words only."""
+    """The action that a word names, whatever its case; exact words only, none: the fallback."""
+    if word is None:
+        return fallback
     return ACTION_WORDS.get(str(word).strip().lower(), fallback)
 
 
