@@ -4,6 +4,7 @@ A lockout is a row, so it outlives restarts, holds on every replica, and needs n
 """
 
 import ipaddress
+import threading
 from datetime import datetime, timedelta
 
 from django.contrib.auth import authenticate
@@ -25,6 +26,8 @@ LAST_LOCK_FROM = 20
 LAST_LOCK = timedelta(minutes=60)
 # Failures older than this are forgotten.
 MEMORY = timedelta(hours=24)
+# Argon2 takes 100 MiB for each: a crowd at the sign-in page must not take all memory.
+_hashing = threading.BoundedSemaphore(2)
 WRONG = "The e-mail address or the password is wrong."
 
 
@@ -62,7 +65,8 @@ def check_sign_in(
     email = email.strip().lower()
     key = lockout_key(email, ip)
     _take_attempt(key, email, ip, now)
-    user = authenticate(None, username=email, password=password)
+    with _hashing:
+        user = authenticate(None, username=email, password=password)
     if not isinstance(user, User):
         record_event(actor=None, action="login.failed", label=email, ip=ip)
         raise WrongPassword(WRONG)
@@ -78,7 +82,9 @@ def check_own_password(
     now = now or timezone.now()
     key = lockout_key(user.email, ip)
     _take_attempt(key, user.email, ip, now)
-    if not user.check_password(password):
+    with _hashing:
+        is_right = user.check_password(password)
+    if not is_right:
         record_event(actor=user, action="login.failed", label=user.email, ip=ip)
         raise InvalidInput(
             "The password was not changed.",

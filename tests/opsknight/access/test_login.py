@@ -2,10 +2,12 @@
 
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import time_machine
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -319,6 +321,37 @@ def test_twenty_guesses_at_once_are_five_tries() -> None:
         thread.join()
 
     assert (answers.count(WrongPassword), answers.count(LockedOut)) == (5, 15)
+
+
+class CrowdedHasher(MD5PasswordHasher):
+    """Takes a while, and notes how many hash at the same time."""
+
+    now, most = 0, 0
+    lock = threading.Lock()
+
+    def encode(self, password: str, salt: str) -> str:
+        with self.lock:
+            CrowdedHasher.now += 1
+            CrowdedHasher.most = max(self.most, self.now)
+        threading.Event().wait(0.02)
+        with self.lock:
+            CrowdedHasher.now -= 1
+        return super().encode(password, salt)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_crowd_at_the_sign_in_does_not_take_all_memory(settings) -> None:
+    settings.PASSWORD_HASHERS = [f"{__name__}.CrowdedHasher"]
+
+    def guess(number: int) -> None:
+        with pytest.raises(WrongPassword):
+            check_sign_in(email=f"a{number}@example.com", password="Wrong-Horse-7", ip=None)
+        connection.close()
+
+    with ThreadPoolExecutor(10) as crowd:
+        list(crowd.map(guess, range(10)))
+
+    assert CrowdedHasher.most == 2
 
 
 def test_many_sign_ins_from_one_network_are_limited(client: Client, db: None) -> None:
