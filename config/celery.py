@@ -51,6 +51,7 @@ app.conf.update(
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
         "health_check_interval": 10,
+        "max_retries": 0,  # a nudge waits for nobody: Redis is away, and the sweep comes
     },
 )
 

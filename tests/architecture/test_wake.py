@@ -1,6 +1,10 @@
 """The two upward links by name lead somewhere: nudges, and the beat table."""
 
+import time
+from pathlib import Path
+
 import pytest
+from kombu.exceptions import OperationalError
 
 from config.celery import QUEUES, app
 from opsknight.wake import DEFAULT_QUEUES, Wake
@@ -44,3 +48,15 @@ def test_every_task_says_why_it_may_run_twice() -> None:
     ]
 
     assert silent == []
+
+
+def test_a_nudge_does_not_wait_for_a_redis_that_is_away(tmp_path: Path) -> None:
+    began = time.monotonic()
+
+    with (
+        app.connection_for_write(url=f"redis+socket://{tmp_path}/none.sock") as connection,
+        pytest.raises(OperationalError),
+    ):
+        connection.default_channel.queue_declare("default")
+
+    assert time.monotonic() - began < 1
