@@ -5,6 +5,7 @@ N with other web processes, so that the kernel spreads the connections. See ADR 
 """
 
 import argparse
+import resource
 import socket
 from typing import Any
 
@@ -15,6 +16,8 @@ from twisted.internet import reactor
 from config.asgi import application
 from config.listening import listen
 from config.settings import BIND, INTAKE_MAX_BODY_BYTES, PORT
+
+MAX_OPEN_FILES = 65_536
 
 
 class Request(http_protocol.WebRequest):  # type: ignore[misc] # Daphne has no types
@@ -46,11 +49,24 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc] # Daphne has no t
             super().handleContentChunk(data[:room])
 
 
+def allow_many_connections() -> None:
+    """Raise our limit of open files as far as the system permits.
+
+    Every open page holds a connection: with the usual 1024 the door would be shut long before
+    OPSKNIGHT_STREAMS_PER_PROCESS pages are open.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, help="listening socket to share")
     fd = parser.parse_args().fd
+    allow_many_connections()
     listener = listen(BIND, PORT) if fd is None else socket.socket(fileno=fd)
     http_protocol.WebRequest = Request
     server = Server(application, endpoints=["adopted"], server_name="", verbosity=0)

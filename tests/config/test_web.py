@@ -1,5 +1,6 @@
 """What one web process does before anybody is asked."""
 
+import resource
 from io import BytesIO
 
 import pytest
@@ -33,3 +34,17 @@ def test_strangers_choose_neither_root_nor_protocol(monkeypatch: pytest.MonkeyPa
     request.process()
 
     assert dict(request.requestHeaders.getAllRawHeaders()) == {b"Host": [b"localhost"]}
+
+
+def test_connections_are_not_limited_to_the_usual_1024() -> None:
+    from config.web import allow_many_connections  # not before a fixture has made the folder
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        allow_many_connections()
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert allowed == min(hard, 65_536)
