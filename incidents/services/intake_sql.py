@@ -137,7 +137,11 @@ def early_resolves(keys: set[Key], now: datetime) -> dict[Key, datetime]:
 
 
 def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
-    """Write the new incidents and set their ids; False when a key was taken meanwhile."""
+    """Write the new incidents and set their ids; False when a key was taken meanwhile.
+
+    Their timers are due by the database's clock, like the engine's question: a web server whose
+    clock is ahead delays no page.
+    """
     if not tracks:
         return True
     ids = _rows(
@@ -149,25 +153,27 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
     values = [
         (
             t.id, t.service_id, t.title, t.description, t.status, t.urgency, t.dedup_key,
-            now if t.status == "triggered" else None, t.new_alerts, t.last_alert_at,
-            t.acknowledged_at, t.resolved_at,
+            t.new_alerts, t.last_alert_at, t.acknowledged_at, t.resolved_at,
         )
         for t in ordered
     ]  # fmt: skip
     inserted = _rows(
         """
         INSERT INTO incidents_incident
-          (id, service_id, title, description, status, urgency, dedup_key, escalate_at,
-           alert_count, last_alert_at, acknowledged_at, resolved_at, visibility, version,
+          (id, service_id, title, description, status, urgency, dedup_key, alert_count,
+           last_alert_at, acknowledged_at, resolved_at, escalate_at, visibility, version,
            created_at, updated_at)
-        SELECT v.*, 'public', 1, %s, %s
+        SELECT v.*, CASE WHEN v.status = 'triggered' THEN statement_timestamp() END, 'public', 1,
+               %s, %s
         FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
-                    %s::text[], %s::timestamptz[], %s::int[], %s::timestamptz[],
-                    %s::timestamptz[], %s::timestamptz[]) AS v
+                    %s::text[], %s::int[], %s::timestamptz[], %s::timestamptz[],
+                    %s::timestamptz[])
+          AS v (id, service_id, title, description, status, urgency, dedup_key, alert_count,
+                last_alert_at, acknowledged_at, resolved_at)
         ON CONFLICT DO NOTHING
         RETURNING id
         """,
-        [now, now, *_columns(values, 12)],
+        [now, now, *_columns(values, 11)],
     )
     return len(inserted) == len(tracks)
 

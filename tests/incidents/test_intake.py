@@ -1,11 +1,14 @@
 """The intake under pressure: many at once, poisoned events, constant cost."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from incidents.intake import committer as committing
 from incidents.intake.committer import GroupCommitter
@@ -111,3 +114,15 @@ def test_alerts_join_an_incident_while_its_timeline_is_being_written(integration
         joined, _ = wait([pool.submit(join)], timeout=10)
 
     assert [batch.result().outcomes[0].result for batch in joined] == ["deduplicated"]
+
+
+@pytest.mark.django_db
+def test_a_web_server_whose_clock_is_ahead_delays_no_page(
+    integration: Integration, monkeypatch: pytest.MonkeyPatch
+):
+    ahead = timezone.now() + timedelta(minutes=10)
+    monkeypatch.setattr("incidents.services.intake.timezone.now", lambda: ahead)
+
+    receive_events([received(integration)])
+
+    assert Incident.objects.filter(escalate_at__lte=Now()).count() == 1
