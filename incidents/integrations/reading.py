@@ -14,6 +14,7 @@ from incidents.intake.events import InvalidPayload, fit_dedup_key
 from incidents.integrations.events_api import Link, clean_links
 
 MAX_FORM_FIELDS = 1_000
+MAX_OBJECTS = 5_000
 MAX_DIGITS = 40  # longer numbers are no identifiers, and costly to write out
 
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
@@ -31,6 +32,8 @@ def decode_objects(body: bytes) -> list[dict[str, Any]]:
     data = decode(body, _objects_decoder)
     if data == []:
         raise unclear("body", "Send at least one alert.")
+    if len(data) > MAX_OBJECTS and isinstance(data, list):
+        raise unclear("body", f"Send at most {MAX_OBJECTS} alerts at once.")
     return data if isinstance(data, list) else [data]
 
 

@@ -5,8 +5,14 @@ from django.utils import timezone
 
 from escalations.services.engine import run_due_steps
 from incidents.models import Incident
-from incidents.selectors import get_incident_for, may_act_on, visible_incidents
+from incidents.selectors import (
+    get_incident_for,
+    ids_to_act_on,
+    may_act_on,
+    visible_incidents,
+)
 from incidents.services.catalog import update_service
+from incidents.services.participants import add_participants
 from incidents.web.live import channels_of
 from notifications.models import Notification
 from notifications.services.outbox import PageRequest, queue_pages
@@ -41,6 +47,14 @@ def test_who_was_paged_sees_the_private_incident_and_may_act(private_incident: I
     assert may_act_on(person, incident)
     assert f"user-{person.pk}" in channels_of(incident)
     assert not visible_incidents(UserFactory(role="admin")).exists()
+
+
+def test_who_was_paged_may_act_on_many_at_once(private_incident: Incident):
+    person = UserFactory(role="user")
+    other = IncidentFactory(service=ServiceFactory(team=TeamFactory()))
+    add_participants(pairs=[(private_incident.pk, person.pk)], now=timezone.now())
+
+    assert ids_to_act_on(person, [private_incident, other]) == [private_incident.pk]
 
 
 @pytest.mark.django_db
