@@ -99,7 +99,7 @@ def act_on_many(request: HttpRequest) -> HttpResponse:
     if len(picked) > MAX_BULK:
         raise InvalidInput(f"Choose at most {MAX_BULK} incidents at once.")
     seen = list(selectors.visible_incidents(user).filter(pk__in=picked))
-    allowed = ids_to_act_on(user, seen)
+    allowed = selectors.ids_to_act_on(user, seen)
     match request.POST.get("action"):
         case "acknowledge":
             done, verb = acknowledge_incidents(incident_ids=allowed, actor=user), "acknowledged"
