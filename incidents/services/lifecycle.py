@@ -70,8 +70,7 @@ def acknowledge_incidents(
         if actor is not None:
             Incident.objects.filter(pk__in=ids, assignee=None, team=None).update(assignee=actor)
         _record(changed, Kind.ACKNOWLEDGED, "Acknowledged", now, actor, source)
-        _settle(changed)
-    return changed
+        return _settle(changed)
 
 
 def unacknowledge_incident(*, incident_id: int, actor: User | None) -> Incident:
@@ -118,8 +117,7 @@ def resolve_incidents(
         _record(changed, Kind.RESOLVED, "Resolved", now, actor, source)
         for incident in changed if note.strip() else []:
             add_note(incident_id=incident.pk, actor=actor, text=note)
-        _settle(changed)
-    return changed
+        return _settle(changed)
 
 
 def add_note(*, incident_id: int, actor: User | None, text: str) -> TimelineEntry:
@@ -256,13 +254,16 @@ def _record(
     )
 
 
-def _settle(changed: Sequence[Incident]) -> None:
-    """Nobody needs paging for these any more: cancel what is unsent, show the new state."""
-    if changed:
-        wake(Wake.CANCEL_SETTLED)
-        _changed(changed)
-        for incident in changed:
-            incident.refresh_from_db()
+def _settle(changed: Sequence[Incident]) -> list[Incident]:
+    """Nobody needs paging for these any more: cancel what is unsent, show the new state.
+
+    Returns them as they are now; one query, however many.
+    """
+    if not changed:
+        return []
+    wake(Wake.CANCEL_SETTLED)
+    _changed(changed)
+    return list(Incident.objects.filter(pk__in=[i.pk for i in changed]).order_by("pk"))
 
 
 def _touch(incident_id: int, now: datetime) -> None:
