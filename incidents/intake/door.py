@@ -21,7 +21,7 @@ from incidents.intake import answers
 from incidents.intake.answers import Answer
 from incidents.intake.committer import shared_committer
 from incidents.intake.events import Event, InvalidPayload, Unsupported
-from incidents.intake.keyring import KeyOwner, Keyring, count_ignored
+from incidents.intake.keyring import KeyOwner, Keyring
 from incidents.intake.routes import Route, find_key, find_route
 from incidents.integrations import PARSERS
 from incidents.services.intake import Outcome, Received
@@ -76,7 +76,6 @@ async def _serve(route: Route | None, scope: Scope, receive: Receive) -> Answer:
     try:
         events = PARSERS[route.kind](headers, query, body)
     except Unsupported as error:
-        await count_ignored(owner)
         return answers.ignored(route, error)
     outcomes = await _store(events, owner)
     return answers.success(route, outcomes)

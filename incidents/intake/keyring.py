@@ -1,17 +1,14 @@
 """From a key to its integration, remembered for a few seconds."""
 
-import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from asgiref.sync import sync_to_async
-from django.db import Error, close_old_connections, connection
-from django.db.models import F
+from django.db import close_old_connections, connection
 
+from incidents.intake.rules import RuleTexts
 from incidents.models import Integration
-
-logger = logging.getLogger(__name__)
 
 # How long an answer is believed. The committer asks again whether the integration is enabled.
 KNOWN_SECONDS = 10.0
@@ -22,7 +19,7 @@ MAX_KEY_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class KeyOwner:
-    """The integration behind a key."""
+    """The integration behind a key, with what the door must know of it."""
 
     integration_id: int
     service_id: int
@@ -30,6 +27,10 @@ class KeyOwner:
     name: str
     enabled: bool
     key: str
+    rate_limit: int = 0  # events in a minute; 0: no limit
+    signature_required: bool = False
+    signing_secrets: tuple[str, ...] = ()  # in plain, the newest first
+    rules: RuleTexts | None = None
 
 
 class Keyring:
@@ -56,23 +57,6 @@ class Keyring:
         self._known.move_to_end(key)
         while len(self._known) > MAX_ENTRIES:
             self._known.popitem(last=False)
-
-
-async def count_ignored(owner: KeyOwner) -> None:
-    """Remember that a message of the integration was no alert; a busy database loses the count."""
-    try:
-        await sync_to_async(_count_ignored, thread_sensitive=False)(owner.integration_id)
-    except Error as error:
-        logger.warning("An ignored message was not counted: %s", error)
-
-
-def _count_ignored(integration_id: int) -> None:
-    close_old_connections()
-    try:
-        row = Integration.objects.filter(pk=integration_id)
-        row.update(ignored_count=F("ignored_count") + 1)
-    finally:
-        connection.close()
 
 
 def _look_up(key: str) -> KeyOwner | None:

@@ -1,7 +1,24 @@
-"""Services, integrations, alerts, incidents and their timeline."""
+"""Services, integrations, deliveries, alerts, incidents and their timeline."""
 
+from incidents.models.delivery import Change, Delivery
+from incidents.models.heartbeat import Heartbeat
 from incidents.models.incident import Alert, Incident, Participant
+from incidents.models.maintenance import MaintenanceWindow
+from incidents.models.rules import EventTemplate, Route
 from incidents.models.service import Integration, Service
 from incidents.models.timeline import TimelineEntry
 
-__all__ = ["Alert", "Incident", "Integration", "Participant", "Service", "TimelineEntry"]
+__all__ = [
+    "Alert",
+    "Change",
+    "Delivery",
+    "EventTemplate",
+    "Heartbeat",
+    "Incident",
+    "Integration",
+    "MaintenanceWindow",
+    "Participant",
+    "Route",
+    "Service",
+    "TimelineEntry",
+]

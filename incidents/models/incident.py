@@ -65,6 +65,18 @@ class Incident(models.Model):
     team = models.ForeignKey(
         Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_incidents"
     )
+    # Chosen by a route; None: the service's. The second upward link by string.
+    escalation_policy = models.ForeignKey(
+        "escalations.EscalationPolicy",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    # Many alerts of one service in one incident, which joins no key.
+    is_storm = models.BooleanField(default=False, editable=False)
+    # Its key opens and resolves again and again.
+    is_flapping = models.BooleanField(default=False, editable=False)
     # When the engine must look at it next; None: never. The database's clock decides.
     escalate_at = models.DateTimeField(null=True, blank=True, editable=False)
     alert_count = models.PositiveIntegerField(default=0, editable=False)
@@ -88,6 +100,8 @@ class Incident(models.Model):
         related_name="+",
     )
     snoozed_until = models.DateTimeField(null=True, editable=False)
+    # End of the maintenance that suppresses it; None: suppressed by a route or by hand.
+    suppressed_until = models.DateTimeField(null=True, editable=False)
     # Raised by every change; a page that holds an older version knows it is stale.
     version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -99,6 +113,11 @@ class Incident(models.Model):
                 fields=["service", "dedup_key"],
                 condition=~Q(status="resolved") & Q(dedup_key__isnull=False),
                 name="incident_one_open_per_key",
+            ),
+            models.UniqueConstraint(
+                fields=["service"],
+                condition=~Q(status="resolved") & Q(is_storm=True),
+                name="incident_one_open_storm",
             ),
             models.CheckConstraint(
                 condition=Q(
@@ -198,6 +217,8 @@ class Alert(models.Model):
 
     service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="alerts")
     integration = models.ForeignKey(Integration, on_delete=models.SET_NULL, null=True)
+    # The delivery that brought it, as long as that is kept; no foreign key, deliveries are pruned.
+    delivery_id = models.UUIDField(null=True)
     # None: nothing was open that it could belong to.
     incident = models.ForeignKey(
         Incident, on_delete=models.CASCADE, null=True, related_name="alerts"

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from opsknight.models import Team
+from opsknight.models.fields import EncryptedTextField
 
 
 def new_integration_key() -> str:
@@ -29,6 +30,13 @@ class Service(models.Model):
         blank=True,
         related_name="services",
     )
+    # Beyond this many new incidents in a minute, further alerts fold into one storm incident; 0:
+    # never.
+    storm_threshold = models.PositiveIntegerField(default=60)
+    # A key that opened this often within so many minutes is flapping: marked, and paged once. 0:
+    # never.
+    flapping_openings = models.PositiveSmallIntegerField(default=5)
+    flapping_minutes = models.PositiveSmallIntegerField(default=30)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -70,6 +78,9 @@ class Integration(models.Model):
         UPTIMEROBOT = "uptimerobot", "UptimeRobot"
         VERCEL = "vercel", "Vercel"
         ZABBIX = "zabbix", "Zabbix"
+        OPSGENIE = "opsgenie", "Opsgenie Alert API"
+        EMAIL = "email", "E-mail"
+        HEARTBEAT = "heartbeat", "Heartbeat"
 
     service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="integrations")
     name = models.CharField(max_length=200)
@@ -77,8 +88,14 @@ class Integration(models.Model):
     key = models.CharField(max_length=64, unique=True, default=new_integration_key, editable=False)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    # Genuine messages that are no alerts, such as a ping: answered 200 and counted here.
-    ignored_count = models.PositiveBigIntegerField(default=0, editable=False)
+    # Events in a minute; beyond, the door answers 429. 0: no limit.
+    rate_limit = models.PositiveIntegerField(default=6000)
+    # Whether a delivery without a valid signature is refused; for kinds whose vendor signs.
+    signature_required = models.BooleanField(default=False)
+    signing_secret = EncryptedTextField(blank=True, editable=False)
+    # Still accepted until then, so that both sides can change at leisure.
+    previous_signing_secret = EncryptedTextField(blank=True, editable=False)
+    previous_secret_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ("name", "id")

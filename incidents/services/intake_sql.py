@@ -162,9 +162,9 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
         INSERT INTO incidents_incident
           (id, service_id, title, description, status, urgency, dedup_key, alert_count,
            last_alert_at, acknowledged_at, resolved_at, escalate_at, visibility, version,
-           created_at, updated_at)
+           is_storm, is_flapping, created_at, updated_at)
         SELECT v.*, CASE WHEN v.status = 'triggered' THEN statement_timestamp() END, 'public', 1,
-               %s, %s
+               false, false, %s, %s
         FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
                     %s::text[], %s::int[], %s::timestamptz[], %s::timestamptz[],
                     %s::timestamptz[])
