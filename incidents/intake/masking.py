@@ -26,7 +26,19 @@ _SECRET_WORDS: Final = (
     "token",
 )
 # …or is one of these: Azure's signed addresses, passwords by their short name.
-_SECRET_NAMES: Final = {
+_SECRET_NAMES: Final = frozenset({"sig", "code", "pass", "pwd", "auth"})
+
+_PAGERDUTY_FIELDS: Final = ("routing_key", "service_key")
+# Fields of a body that hold a secret, by the format it is read as.
+_BODY_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "events": _PAGERDUTY_FIELDS,
+    "pagerduty": _PAGERDUTY_FIELDS,
+    "honeycomb": ("shared_secret",),
+    "opsgenie": ("apiKey",),
+    # Whoever has one of these ends or confirms the subscription without signing in to Amazon.
+    "cloudwatch": ("SubscribeURL", "UnsubscribeURL", "Token"),
+}
+_NAMES: Final = {
     kind: tuple(f'"{name}"'.encode() for name in names) for kind, names in _BODY_FIELDS.items()
 }
 # What follows a field's name: a text, with its escaped quotes.
