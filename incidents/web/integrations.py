@@ -3,7 +3,6 @@
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from incidents import selectors
@@ -99,8 +98,7 @@ def send_test_alert(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _to_integration(integration: Integration) -> HttpResponse:
-    address = reverse("incidents:service", args=[integration.service_id])
-    return redirect(f"{address}#integration-{integration.pk}")
+    return redirect("incidents:integration", integration.pk)
 
 
 def _confirm(request: HttpRequest, integration: Integration, verb: str, text: str) -> HttpResponse:

@@ -11,6 +11,7 @@ from incidents.web import (
     integrations,
     services,
 )
+from incidents.web.integration_page import integration_patterns
 
 app_name = "incidents"
 
@@ -53,4 +54,5 @@ urlpatterns: list[URLPattern] = [
     path("dashboard/counters/", dashboard.counters, name="counters"),
     *incident_patterns,
     *service_patterns,
+    *integration_patterns,
 ]

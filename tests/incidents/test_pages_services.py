@@ -74,7 +74,7 @@ def test_integration_comes_with_its_address_key_and_snippets(
 
     integration = checkout.integrations.get()
     text = client.get(
-        reverse("incidents:service", args=[checkout.pk]), headers={"host": "127.0.0.1:8123"}
+        reverse("incidents:integration", args=[integration.pk]), headers={"host": "127.0.0.1:8123"}
     ).content.decode()
     assert integration.key in text
     assert "http://127.0.0.1:8123/" in text
