@@ -14,7 +14,7 @@ Severity = Literal["critical", "error", "warning", "info"]
 
 MAX_SUMMARY = 500
 MAX_SOURCE = 200
-MAX_DESCRIPTION = 10_000
+MAX_DESCRIPTION = 15_000  # Opsgenie's, the most generous
 MAX_DEDUP_KEY = 512
 
 # Exact words; a substring would make "unresolved" a resolve.
@@ -72,7 +72,8 @@ class Event:
     summary: str = ""  # one line, at most 500 characters
     source: str = ""  # what is broken: a host, a URL, a job
     severity: Severity = "critical"
-    description: str = ""  # longer text for people, at most 10,000 characters
+    priority: str = ""  # P1 to P5, where the vendor has such a word
+    description: str = ""  # longer text for people, at most 15,000 characters
     details: dict[str, Any] = field(default_factory=dict)  # everything else the vendor said
     links: list[dict[str, str]] = field(default_factory=list)  # [{"href", "text"}]
     occurred_at: datetime | None = None  # the vendor's clock; aware

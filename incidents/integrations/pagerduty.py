@@ -5,7 +5,7 @@ https://developer.pagerduty.com/api-reference/368ae3d938c9e-send-an-event-to-pag
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -80,10 +80,10 @@ def parse(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> 
     summary = one_line(payload.summary, MAX_SUMMARY)
     if message.event_action == "trigger":
         if not summary:
-            raise _blank("payload.summary")
+            raise blank("payload.summary")
         key = key or uuid.uuid4().hex
     elif not key:
-        raise _blank("dedup_key")
+        raise blank("dedup_key")
     return [
         Event(
             action=message.event_action,
@@ -109,14 +109,26 @@ def _details(payload: Payload, message: Body) -> dict[str, Any]:
 
 
 def _links(message: Body) -> list[dict[str, str]]:
-    links = [Link(href=link.href, text=link.text or "") for link in message.links or []]
-    links += [Link(href=i.href or i.src, text=i.alt or "") for i in message.images or []]
-    if message.client_url:
-        links.insert(0, Link(href=message.client_url, text=message.client or ""))
-    return clean_links(links)
+    client = (
+        [Link(href=message.client_url, text=message.client or "")] if message.client_url else []
+    )
+    return links_of(message.links, message.images, *client)
 
 
-def _blank(name: str) -> InvalidPayload:
+def links_of(
+    links: Sequence[PagerDutyLink] | None,
+    images: Sequence[Image] | None,
+    *first: Link,
+) -> list[dict[str, str]]:
+    """Links and images as links."""
+    found = [*first]
+    found += [Link(href=link.href, text=link.text or "") for link in links or []]
+    found += [Link(href=image.href or image.src, text=image.alt or "") for image in images or []]
+    return clean_links(found)
+
+
+def blank(name: str) -> InvalidPayload:
+    """The refusal of a body without a field that must be there."""
     # PagerDuty's own words, which its clients show to people.
     text = f"'{name}' is missing or blank"
     return InvalidPayload(text, fields={name: [text]})
