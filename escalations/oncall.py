@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Literal, assert_never
 
-from escalations.wall_clock import (
+from opsknight.wall_clock import (
     Gap,
     first_instant,
     gaps_in_year,

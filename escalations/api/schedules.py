@@ -22,12 +22,12 @@ from escalations.selectors import (
 )
 from escalations.services import schedules
 from escalations.services.schedules import MAX_LAYERS, MAX_MEMBERS
-from escalations.wall_clock import FIRST_YEAR, LAST_YEAR
 from opsknight.api.fields import Instant, ModelSerializer, Part, Text
 from opsknight.api.pagination import OldestFirst
 from opsknight.api.views import ApiViewSet
 from opsknight.models import ApiKey, User
 from opsknight.permissions import require_responder
+from opsknight.wall_clock import FIRST_YEAR, LAST_YEAR
 
 
 class MembersField(serializers.ListField):

@@ -16,7 +16,6 @@ from escalations.oncall import MAX_LENGTH
 from escalations.selectors import layers_of
 from escalations.services import deletion
 from escalations.services.people import people_by_id, why_not_pageable
-from escalations.wall_clock import FIRST_YEAR, LAST_YEAR, whole_minute
 from opsknight.models import Team, User
 from opsknight.services.audit import Changes
 from opsknight.services.configuration import (
@@ -26,6 +25,7 @@ from opsknight.services.configuration import (
     save_changes,
     save_new,
 )
+from opsknight.wall_clock import FIRST_YEAR, LAST_YEAR, whole_minute
 
 Reasons = dict[str, list[str]]  # by dotted field name
 

@@ -1,7 +1,7 @@
 """How rotations and waits are said on pages."""
 
 from escalations.models import ScheduleLayer
-from escalations.wall_clock import wall_time
+from opsknight.wall_clock import wall_time
 
 Rotation = ScheduleLayer.Rotation
 

@@ -17,7 +17,7 @@ from escalations.oncall import (
     shift_at,
     shifts_between,
 )
-from escalations.wall_clock import first_instant, last_instant, wall_time
+from opsknight.wall_clock import first_instant, last_instant, wall_time
 from tests.escalations.rotas import ANN, BOB, CEM, NEW_YORK, instant, layer
 
 

@@ -15,7 +15,7 @@ from escalations.oncall import (
     shift_at,
     shifts_between,
 )
-from escalations.wall_clock import first_instant, last_instant, wall_time
+from opsknight.wall_clock import first_instant, last_instant, wall_time
 
 # Half-hour change, quarter-hour offset, a day skipped in 2011, a change for one month a year, the
 # usual ones, two-hour change, an offset change west of UTC at midnight, none.
