@@ -6,6 +6,7 @@ from incidents.models.incident import Alert, Incident, Participant
 from incidents.models.maintenance import MaintenanceWindow
 from incidents.models.rules import EventTemplate, Route
 from incidents.models.service import Integration, Service
+from incidents.models.storm import StormMember
 from incidents.models.timeline import TimelineEntry
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "Participant",
     "Route",
     "Service",
+    "StormMember",
     "TimelineEntry",
 ]

@@ -75,8 +75,13 @@ class Incident(models.Model):
     )
     # Many alerts of one service in one incident, which joins no key.
     is_storm = models.BooleanField(default=False, editable=False)
-    # Its key opens and resolves again and again.
+    # Of a storm: how many different alerts it holds, and how many of them still fire.
+    folded_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    firing_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    # Its key opens and resolves again and again; it stays open until the key has been quiet.
     is_flapping = models.BooleanField(default=False, editable=False)
+    # Of a flapping one: its last word was a resolve, then. None: it is firing.
+    quiet_since = models.DateTimeField(null=True, editable=False)
     # When the engine must look at it next; None: never. The database's clock decides.
     escalate_at = models.DateTimeField(null=True, blank=True, editable=False)
     alert_count = models.PositiveIntegerField(default=0, editable=False)
@@ -154,6 +159,10 @@ class Incident(models.Model):
                 | (~Q(status="snoozed") & Q(snoozed_until__isnull=True)),
                 name="incident_snoozed_until_with_status",
             ),
+            models.CheckConstraint(
+                condition=Q(suppressed_until__isnull=True) | Q(status="suppressed"),
+                name="incident_suppressed_until_only_while_suppressed",
+            ),
         )
         indexes = (
             # The engine's claim: due incidents, oldest first.
@@ -171,8 +180,27 @@ class Incident(models.Model):
             ),
             # The list of everything, and its cursor.
             models.Index(F("created_at").desc(), F("id").desc(), name="incident_newest"),
-            # A service's page.
+            # A service's page; how many incidents it opened in the last minute.
             models.Index(fields=["service", "-created_at"], name="incident_of_service"),
+            # How often a key opened lately. Whatever it opened before is resolved, so that an
+            # incident costs nothing here until then.
+            models.Index(
+                fields=["service", "dedup_key", "created_at"],
+                condition=Q(status="resolved") & Q(dedup_key__isnull=False),
+                name="incident_past_of_key",
+            ),
+            # Whose maintenance is over.
+            models.Index(
+                fields=["suppressed_until"],
+                condition=Q(suppressed_until__isnull=False),
+                name="incident_suppressed_until",
+            ),
+            # Which flapping ones have been quiet.
+            models.Index(
+                fields=["quiet_since"],
+                condition=Q(quiet_since__isnull=False),
+                name="incident_quiet_since",
+            ),
         )
 
     def __str__(self) -> str:

@@ -31,7 +31,7 @@ class MaintenanceWindow(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    # Ended by hand, with all later occurrences.
+    # Over for good: ended by hand with all later occurrences, or noted by the sweep.
     ended_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
@@ -43,6 +43,12 @@ class MaintenanceWindow(models.Model):
             models.CheckConstraint(
                 condition=Q(repeat__in=["never", "daily", "weekly", "monthly"]),
                 name="maintenance_repeat",
+            ),
+        )
+        indexes = (
+            # Windows that may hold now or later, for every batch of events and every engine pass.
+            models.Index(
+                fields=["service"], condition=Q(ended_at__isnull=True), name="maintenance_not_over"
             ),
         )
 

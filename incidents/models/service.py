@@ -2,11 +2,17 @@
 
 import secrets
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
 from opsknight.models import Team
 from opsknight.models.fields import EncryptedTextField
+
+# The intake counts up to them for every batch.
+MAX_STORM_THRESHOLD = 10_000
+MAX_FLAPPING_OPENINGS = 1_000
+MAX_FLAPPING_MINUTES = 24 * 60
 
 
 def new_integration_key() -> str:
@@ -32,11 +38,17 @@ class Service(models.Model):
     )
     # Beyond this many new incidents in a minute, further alerts fold into one storm incident; 0:
     # never.
-    storm_threshold = models.PositiveIntegerField(default=60)
-    # A key that opened this often within so many minutes is flapping: marked, and paged once. 0:
-    # never.
-    flapping_openings = models.PositiveSmallIntegerField(default=5)
-    flapping_minutes = models.PositiveSmallIntegerField(default=30)
+    storm_threshold = models.PositiveIntegerField(
+        default=60, validators=[MaxValueValidator(MAX_STORM_THRESHOLD)]
+    )
+    # A key that opened more often than this within so many minutes is flapping: marked, and paged
+    # once. 0: never.
+    flapping_openings = models.PositiveSmallIntegerField(
+        default=5, validators=[MaxValueValidator(MAX_FLAPPING_OPENINGS)]
+    )
+    flapping_minutes = models.PositiveSmallIntegerField(
+        default=30, validators=[MinValueValidator(1), MaxValueValidator(MAX_FLAPPING_MINUTES)]
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

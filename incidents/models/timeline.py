@@ -21,6 +21,8 @@ class TimelineEntry(models.Model):
         REASSIGNED = "reassigned", "Reassigned"
         NOTE = "note", "Note"
         CHANGED = "changed", "Changed"
+        MAINTENANCE = "maintenance", "Maintenance"  # it keeps the incident from paging, or ended
+        FLAPPING = "flapping", "Flapping"  # its key opens and resolves again and again
         ESCALATED = "escalated", "Escalated"  # a step was taken and paged somebody
         NOBODY_TO_PAGE = "nobody_to_page", "Nobody to page"
         ESCALATION_ENDED = "escalation_ended", "Escalation ended"

@@ -110,6 +110,7 @@ def resolve_incidents(
             resolved_at=now,
             resolved_by=actor,
             snoozed_until=None,
+            suppressed_until=None,
             escalate_at=None,
             updated_at=now,
             version=F("version") + 1,
