@@ -168,6 +168,9 @@ SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
 # --- Intake ---------------------------------------------------------------------------------------
 INTAKE_MAX_BODY_BYTES = 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = INTAKE_MAX_BODY_BYTES
+# Where deliveries wait while the database is away; on local disk, one folder for a machine.
+SPOOL = Path(env.str("OPSKNIGHT_SPOOL", default=str(HOME / "spool")))
+SPOOL_MAX_BYTES = env.int("OPSKNIGHT_SPOOL_MAX_MB", default=1024) * 1024 * 1024
 
 # --- Channels of notification ---------------------------------------------------------------------
 # smtp://user:password@host:587?tls=true ; empty: messages go to the sandbox instead.

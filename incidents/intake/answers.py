@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from django.conf import settings
 
-from incidents.intake.events import Unsupported
+from incidents.intake.reception import Reception
 from incidents.intake.routes import Route
 from incidents.services.intake import Outcome
 from opsknight.errors import OpsKnightError, error_body
@@ -24,8 +24,9 @@ class Answer:
     headers: tuple[Header, ...] = ()
 
 
-def success(route: Route, outcomes: list[Outcome]) -> Answer:
+def success(route: Route, reception: Reception) -> Answer:
     """202: everything is stored."""
+    outcomes = reception.outcomes
     if route.speaks_pagerduty:
         body: dict[str, Any] = {
             "status": "success",
@@ -34,7 +35,12 @@ def success(route: Route, outcomes: list[Outcome]) -> Answer:
         }
     else:
         results = [result_of(outcome) for outcome in outcomes]
-        body = {"status": "success", "result": results[0], "results": results}
+        body = {
+            "status": "success",
+            "delivery": str(reception.delivery_id),
+            "result": results[0],
+            "results": results,
+        }
     return Answer(202, msgspec.json.encode(body))
 
 
@@ -59,11 +65,16 @@ def result_of(outcome: Outcome) -> dict[str, Any]:
     return result
 
 
-def ignored(route: Route, reason: Unsupported) -> Answer:
+def ignored(route: Route, reception: Reception) -> Answer:
     """200: genuine, but no alert."""
+    reason = reception.reason
     if route.speaks_pagerduty:
-        return Answer(200, msgspec.json.encode({"status": "success", "message": reason.message}))
-    body = {"status": "ignored", "result": {"action": "ignored", "reason": reason.message}}
+        return Answer(200, msgspec.json.encode({"status": "success", "message": reason}))
+    body = {
+        "status": "ignored",
+        "delivery": str(reception.delivery_id),
+        "result": {"action": "ignored", "reason": reason},
+    }
     return Answer(200, msgspec.json.encode(body))
 
 
@@ -71,7 +82,8 @@ def failure(route: Route | None, error: OpsKnightError) -> Answer:
     """Not stored, and what to do about it."""
     headers: tuple[Header, ...] = ()
     if error.status in (429, 503):
-        headers = ((b"retry-after", str(RETRY_SECONDS).encode()),)
+        seconds = getattr(error, "retry_after_seconds", RETRY_SECONDS)
+        headers = ((b"retry-after", str(seconds).encode()),)
     if error.status == 401:
         headers = ((b"www-authenticate", b"Token"),)
     return _refusal(route, error.status, error.code, error.message, error.fields, headers)

@@ -2,6 +2,8 @@
 
 One thread per web process owns one database connection. While it commits one batch the next
 collects by itself, so a quiet door answers at once and a busy one grows its batches.
+
+What the database does not take goes to the spool on disk, and is answered when it is there.
 """
 
 import asyncio
@@ -12,89 +14,88 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 
-from django.db import DataError, Error, IntegrityError, connection
+from django.db import Error, connection
 
-from incidents.services.intake import Batch, Outcome, Received, TryAgain, receive_events
+from incidents.intake.announcer import Announcer
+from incidents.intake.spool import Spool, SpoolFull
+from incidents.intake.spooling import Drainer, keep, shared_spool
+from incidents.intake.storing import Submission, queued, store
+from incidents.services.delivery_records import DeliveryRecord
+from incidents.services.intake import Outcome, Received
 from opsknight.errors import OpsKnightError
-from opsknight.wake import DEFAULT_QUEUES, Wake, send_nudge
-from realtime.publish import publish_now
 
 logger = logging.getLogger(__name__)
 
 MAX_EVENTS = 500  # in one transaction
 MAX_WAITING = 20_000  # submissions; beyond, senders are told to come back
-ANNOUNCE_EVERY_SECONDS = 0.02
 IDLE_SECONDS = 0.5  # then the connection goes back to the pool
+PATIENCE_SECONDS = 4.0  # then a database that does not answer is taken for one that is away
+WATCH_EVERY_SECONDS = 0.25
 
 
 class Unavailable(OpsKnightError):
-    """The database does not answer; nothing was stored and the sender should repeat."""
+    """Neither the database nor the disk takes it; the sender should repeat."""
 
     code = "unavailable"
     status = 503
 
 
-class Rejected(OpsKnightError):
-    """The database refuses the values of this event."""
-
-    code = "invalid_payload"
-    status = 400
-
-
-@dataclass(slots=True)
-class Submission:
-    """What one request brought; its events are answered together."""
-
-    received: Sequence[Received]
-    future: "Future[list[Outcome]] | asyncio.Future[list[Outcome]]"
-    outcomes: list[Outcome] | None = None
-    error: OpsKnightError | None = None
-
-
 class GroupCommitter:
     """Collects submissions and commits them in batches."""
 
-    def __init__(self) -> None:
+    def __init__(self, spool: Spool | None = None, announcer: Announcer | None = None) -> None:
+        self._spool = spool or shared_spool()
+        self._announce = (announcer or Announcer()).announce
         self._queue: queue.Queue[Submission] = queue.Queue(MAX_WAITING)
-        self._announcer = Announcer()
+        self._lock = threading.Lock()  # around the two below
+        self._working: Sequence[Submission] = ()
+        self._since: float | None = None  # None: not at work
         self.is_idle = threading.Event()  # set while no connection is held
-        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, name="committer", daemon=True).start()
+        threading.Thread(target=self._watch, name="committer-watch", daemon=True).start()
 
-    def submit(self, received: Sequence[Received]) -> "Future[list[Outcome]]":
+    def submit(
+        self, received: Sequence[Received], record: DeliveryRecord | None = None
+    ) -> "Future[list[Outcome]]":
         """Hand over the events of one request; the future holds one outcome for each.
 
-        The future raises Unavailable when nothing was stored.
+        The future raises Unavailable when nothing was kept. Without a record the events cannot
+        wait on disk for the database.
         """
         future: Future[list[Outcome]] = Future()
-        self._put(Submission(received, future))
+        self._put(Submission(received, record, future))
         return future
 
-    def submit_async(self, received: Sequence[Received]) -> "asyncio.Future[list[Outcome]]":
+    def submit_async(
+        self, received: Sequence[Received], record: DeliveryRecord | None = None
+    ) -> "asyncio.Future[list[Outcome]]":
         """The same for a coroutine; the answers of one batch wake its event loop once."""
         future = asyncio.get_running_loop().create_future()
-        self._put(Submission(received, future))
+        self._put(Submission(received, record, future))
         return future
 
     def _put(self, submission: Submission) -> None:
         try:
             self._queue.put_nowait(submission)
         except queue.Full:
-            submission.error = _unavailable()
+            submission.error = _unavailable("Too many events wait to be stored.")
             _answer([submission])
 
     def _run(self) -> None:
         while True:
             batch = self._collect()
+            with self._lock:
+                self._working, self._since = batch, time.monotonic()
             try:
                 self._commit(batch)
             except Exception:  # the thread must outlive whatever one batch does to it
                 logger.exception("A batch of %d submissions failed.", len(batch))
-                _fail(batch)
                 connection.close()
+                self._keep(batch)
+            with self._lock:
+                self._working, self._since = (), None
             _answer(batch)
 
     def _collect(self) -> list[Submission]:
@@ -116,80 +117,62 @@ class GroupCommitter:
         return batch
 
     def _commit(self, submissions: list[Submission]) -> None:
+        if self._spool.is_waiting():
+            self._keep(submissions)  # behind what came before it
+            return
         try:
-            self._store(submissions)
-        except (DataError, IntegrityError, TryAgain, ValueError) as error:
-            if len(submissions) > 1:
-                # One of them is poisoned: each for itself, so that only that one fails.
-                for submission in submissions:
-                    self._commit([submission])
-            else:
-                logger.warning("The database refused an event: %s", error)
-                submissions[0].error = _rejected(error)
+            store(submissions, self._announce)
         except Error as error:
             logger.error("Intake cannot store: %s", error)
             connection.close()
-            _fail(submissions)
+            self._keep(submissions)
 
-    def _store(self, submissions: list[Submission]) -> None:
-        everything = [r for s in submissions for r in s.received]
-        batch = receive_events(everything)
-        outcomes = iter(batch.outcomes)
-        for submission in submissions:
-            submission.outcomes = [next(outcomes) for _ in submission.received]
-        self._announcer.announce(batch)
+    def _keep(self, submissions: Sequence[Submission]) -> None:
+        """Put on disk what has no answer yet, so that it has one."""
+        open_ones = [s for s in submissions if s.outcomes is None and s.error is None]
+        recorded = [s for s in open_ones if s.record is not None]
+        try:
+            keep(self._spool, recorded)
+        except SpoolFull as error:
+            logger.error("The spool cannot keep %d deliveries: %s", len(recorded), error)
+        else:
+            for submission in recorded:
+                submission.outcomes = queued(submission)
+        for submission in open_ones:
+            if submission.outcomes is None:
+                submission.error = _unavailable("The database does not answer.")
 
-
-class Announcer:
-    """Tells Redis what a batch changed, beside the commits: a slow Redis delays no answer.
-
-    The first change of a quiet door is told at once; under load many batches share one message.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._ready = threading.Event()
-        self._changed: set[int] = set()
-        self._wakes: set[Wake] = set()
-        threading.Thread(target=self._run, name="announcer", daemon=True).start()
-
-    def announce(self, batch: Batch) -> None:
-        """Remember and return; what comes close together goes out as one."""
-        with self._lock:
-            self._changed.update(batch.changed_ids)
-            if batch.has_triggered:
-                self._wakes.add(Wake.ESCALATE)
-            if batch.has_settled:
-                self._wakes.add(Wake.CANCEL_SETTLED)
-        self._ready.set()
-
-    def _run(self) -> None:
+    def _watch(self) -> None:
+        """Answer from disk while the database hangs: senders wait for seconds only."""
         while True:
-            self._ready.wait()
-            self._ready.clear()
-            with self._lock:
-                changed, self._changed = self._changed, set()
-                wakes, self._wakes = self._wakes, set()
+            time.sleep(WATCH_EVERY_SECONDS)
             try:
-                for task in wakes:
-                    send_nudge(task, queue=DEFAULT_QUEUES[task])
-                if changed:
-                    publish_now("incident", sorted(changed))
-            except Exception:  # the thread must live; sweeps and polling cover what was lost
-                logger.exception("Announcing a batch failed.")
-            time.sleep(ANNOUNCE_EVERY_SECONDS)
+                self._rescue()
+            except Exception:  # the thread must live
+                logger.exception("Watching the committer failed.")
+
+    def _rescue(self) -> None:
+        with self._lock:
+            if self._since is None or time.monotonic() - self._since < PATIENCE_SECONDS:
+                return
+            stuck, self._working = list(self._working), ()
+        with suppress(queue.Empty):
+            while True:
+                stuck.append(self._queue.get_nowait())
+        # Copies: the committer may come back to the originals at any moment.
+        rescued = [Submission(s.received, s.record, s.future) for s in stuck]
+        if rescued:
+            logger.error("The database hangs; %d deliveries go to disk.", len(rescued))
+            self._keep(rescued)
+            _answer(rescued)
 
 
 @cache
 def shared_committer() -> GroupCommitter:
-    """The one committer of this process."""
-    return GroupCommitter()
-
-
-def _fail(submissions: Sequence[Submission]) -> None:
-    for submission in submissions:
-        if submission.outcomes is None and submission.error is None:
-            submission.error = _unavailable()
+    """The one committer of this process, with what empties the spool."""
+    spool, announcer = shared_spool(), Announcer()
+    Drainer(spool, announcer.announce)
+    return GroupCommitter(spool, announcer)
 
 
 def _answer(submissions: Sequence[Submission]) -> None:
@@ -208,7 +191,7 @@ def _answer(submissions: Sequence[Submission]) -> None:
 
 def _settle(submissions: Sequence[Submission]) -> None:
     for submission in submissions:
-        if submission.future.done():
+        if submission.future is None or submission.future.done():
             continue  # the sender went away; its events are stored all the same
         with suppress(InvalidStateError):  # it goes away at this very moment
             if submission.error is not None:
@@ -217,11 +200,5 @@ def _settle(submissions: Sequence[Submission]) -> None:
                 submission.future.set_result(submission.outcomes or [])
 
 
-def _unavailable() -> Unavailable:
-    return Unavailable("The event was not stored: the database does not answer. Send it again.")
-
-
-def _rejected(error: Exception) -> OpsKnightError:
-    if isinstance(error, TryAgain):
-        return error
-    return Rejected("The event has a value that cannot be stored. Send it with plain text fields.")
+def _unavailable(why: str) -> Unavailable:
+    return Unavailable(f"The event was not stored: {why} Send it again.")

@@ -6,7 +6,8 @@ from typing import Literal, assert_never
 
 from incidents.intake.events import Event, Severity
 
-Result = Literal["triggered", "deduplicated", "acknowledged", "resolved", "ignored"]
+# "queued": the database is away; it is on disk.
+Result = Literal["triggered", "deduplicated", "acknowledged", "resolved", "ignored", "queued"]
 
 URGENCY_OF: dict[Severity, str] = {
     "critical": "high",

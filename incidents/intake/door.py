@@ -19,12 +19,12 @@ from django.db import Error
 
 from incidents.intake import answers
 from incidents.intake.answers import Answer
-from incidents.intake.committer import shared_committer
-from incidents.intake.events import Event, InvalidPayload, Unsupported
+from incidents.intake.arrivals import Arrival
+from incidents.intake.events import InvalidPayload
 from incidents.intake.keyring import KeyOwner, Keyring
+from incidents.intake.reception import receive as receive_arrival
 from incidents.intake.routes import Route, find_key, find_route
-from incidents.integrations import PARSERS
-from incidents.services.intake import Outcome, Received
+from incidents.models import Delivery
 from opsknight.errors import NotAllowed, NotAuthenticated, OpsKnightError
 
 logger = logging.getLogger(__name__)
@@ -73,12 +73,14 @@ async def _serve(route: Route | None, scope: Scope, receive: Receive) -> Answer:
     query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
     body = await _read(headers, receive)
     owner = await _authenticate(route, headers, query, body)
-    try:
-        events = PARSERS[route.kind](headers, query, body)
-    except Unsupported as error:
-        return answers.ignored(route, error)
-    outcomes = await _store(events, owner)
-    return answers.success(route, outcomes)
+    reception = await receive_arrival(
+        Arrival(owner=owner, kind=route.kind, headers=headers, query=query, body=body)
+    )
+    if reception.error is not None:
+        raise reception.error
+    if reception.verdict == Delivery.Verdict.IGNORED:
+        return answers.ignored(route, reception)
+    return answers.success(route, reception)
 
 
 async def _read(headers: Mapping[str, str], receive: Receive) -> bytes:
@@ -124,24 +126,6 @@ async def _authenticate(
     if "integrationId" in query and query["integrationId"] != str(owner.integration_id):
         raise NotAllowed("This key belongs to another integration than integrationId says.")
     return owner
-
-
-async def _store(events: list[Event], owner: KeyOwner) -> list[Outcome]:
-    received = [
-        Received(
-            event=event,
-            service_id=owner.service_id,
-            integration_id=owner.integration_id,
-            sender=owner.name,
-            key=owner.key,
-        )
-        for event in events
-    ]
-    outcomes = await shared_committer().submit_async(received)
-    for outcome in outcomes:
-        if outcome.error is not None:
-            raise outcome.error
-    return outcomes
 
 
 async def _send(send: Send, answer: Answer) -> None:

@@ -1,14 +1,21 @@
 """From a key to its integration, remembered for a few seconds."""
 
+import logging
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections, connection
+from django.utils import timezone
 
 from incidents.intake.rules import RuleTexts
 from incidents.models import Integration
+from incidents.services.rules import rule_texts_of
+from opsknight.encryption import CannotDecrypt
+
+logger = logging.getLogger(__name__)
 
 # How long an answer is believed. The committer asks again whether the integration is enabled.
 KNOWN_SECONDS = 10.0
@@ -62,11 +69,45 @@ class Keyring:
 def _look_up(key: str) -> KeyOwner | None:
     close_old_connections()
     try:
-        row = (
-            Integration.objects.filter(key=key)
-            .values_list("id", "service_id", "kind", "name", "enabled", "key")
-            .first()
-        )
+        return _owner(key)
     finally:
         connection.close()  # this thread is borrowed; its connection goes back to the pool
-    return KeyOwner(*row) if row else None
+
+
+def _owner(key: str) -> KeyOwner | None:
+    found = Integration.objects.filter(key=key).select_related("template")
+    try:
+        row = found.first()
+    except CannotDecrypt as error:  # without its secrets its deliveries are refused, and say so
+        logger.error("%s", error)
+        row = found.defer("signing_secret", "previous_signing_secret").first()
+        return None if row is None else owner_of(row, secrets=())
+    return None if row is None else owner_of(row)
+
+
+def owner_of(integration: Integration, secrets: Sequence[str] | None = None) -> KeyOwner:
+    """What the door must know of an integration; reads its template and routes."""
+    if secrets is None:
+        secrets = usable_secrets(integration)
+    template = getattr(integration, "template", None)
+    return KeyOwner(
+        integration_id=integration.pk,
+        service_id=integration.service_id,
+        kind=integration.kind,
+        name=integration.name,
+        enabled=integration.enabled,
+        key=integration.key,
+        rate_limit=integration.rate_limit,
+        signature_required=integration.signature_required,
+        signing_secrets=tuple(secrets),
+        rules=rule_texts_of(template, list(integration.routes.all())),
+    )
+
+
+def usable_secrets(integration: Integration) -> list[str]:
+    """The secrets a signature may be made with now, the newest first."""
+    secrets = [integration.signing_secret]
+    until = integration.previous_secret_until
+    if until is not None and until > timezone.now():
+        secrets.append(integration.previous_signing_secret)
+    return [secret for secret in secrets if secret]

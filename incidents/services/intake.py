@@ -7,14 +7,17 @@ The number of statements does not depend on the size of the batch. Rows are lock
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from incidents.intake.decide import URGENCY_OF, Decision, Result, decide
 from incidents.intake.events import Event
-from incidents.models import TimelineEntry
+from incidents.intake.rules import Routing
+from incidents.models import Delivery, TimelineEntry
 from incidents.services import intake_sql as sql
+from incidents.services.delivery_records import DeliveryRecord, insert_deliveries
 from incidents.services.intake_sql import AlertRow, EntryRow, Track
 from opsknight.errors import NotAllowed, OpsKnightError
 
@@ -45,6 +48,11 @@ class Received:
     integration_id: int | None  # None: sent with a person's API key
     sender: str  # shown on the timeline
     key: str = ""  # the integration key it came with; refused when it was rotated meanwhile
+    delivery_id: UUID | None = None
+    routing: Routing | None = None
+    # When it came, where that is not now: it was answered 202 and waited on disk. It is taken
+    # whatever has become of its integration.
+    received_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +66,15 @@ class Outcome:
     status: str = ""
     error: OpsKnightError | None = None
 
+    def recorded(self) -> dict[str, object]:
+        """What the record of the delivery keeps of it."""
+        kept: dict[str, object] = {"action": self.result, "dedup_key": self.dedup_key}
+        if self.track is not None:
+            kept["incident"] = self.track.id
+        if self.reason:
+            kept["reason"] = self.reason
+        return kept
+
 
 @dataclass(slots=True)
 class Batch:
@@ -69,15 +86,15 @@ class Batch:
     has_settled: bool = False
 
 
-def receive_events(received: Sequence[Received]) -> Batch:
-    """Store the batch; on return it is committed.
+def receive_events(received: Sequence[Received], records: Sequence[DeliveryRecord] = ()) -> Batch:
+    """Store the batch and the deliveries it came in; on return it is committed.
 
     Raises whatever the database raises; then nothing of the batch was stored. An event whose
     integration or service is gone has `error` set and does not harm the others.
     """
     for _ in range(MAX_TRIES):
         with transaction.atomic():
-            batch = _Work(received, timezone.now()).run()
+            batch = _Work(received, records, timezone.now()).run()
             if batch is not None:
                 return batch
             transaction.set_rollback(True)
@@ -87,9 +104,13 @@ def receive_events(received: Sequence[Received]) -> Batch:
 class _Work:
     """One try at one batch."""
 
-    def __init__(self, received: Sequence[Received], now: datetime) -> None:
+    def __init__(
+        self, received: Sequence[Received], records: Sequence[DeliveryRecord], now: datetime
+    ) -> None:
         self.received = received
+        self.records = records
         self.now = now
+        self.keys: dict[int | None, str | None] = {}
         self.open: dict[tuple[int, str], Track] = {}
         self.tracks: list[Track] = []
         self.alerts: list[AlertRow] = []
@@ -97,9 +118,11 @@ class _Work:
 
     def run(self) -> Batch | None:
         """The result, or None when another process opened one of our keys meanwhile."""
-        integrations = sql.enabled_integrations({r.integration_id for r in self.received})
+        self.keys = sql.present_keys(
+            {r.integration_id for r in self.received} | {r.integration_id for r in self.records}
+        )
         services = sql.existing_services({r.service_id for r in self.received})
-        usable = [r.service_id in services and _opens(r, integrations) for r in self.received]
+        usable = [r.service_id in services and _opens(r, self.keys) for r in self.received]
         self._look_up([r for r, ok in zip(self.received, usable, strict=True) if ok])
         batch = Batch(
             [self._take(r) if ok else _gone(r) for r, ok in zip(self.received, usable, strict=True)]
@@ -110,10 +133,26 @@ class _Work:
         sql.update_incidents([t for t in self.tracks if not t.is_new], self.now)
         sql.insert_alerts(self.alerts, self.now)
         sql.insert_entries(self.entries, self.now)
+        self._record(batch.outcomes)
         batch.changed_ids = [t.id for t in self.tracks]
         batch.has_triggered = any(t.status == "triggered" for t in new)
         batch.has_settled = any(t.is_settled for t in self.tracks)
         return batch
+
+    def _record(self, outcomes: Sequence[Outcome]) -> None:
+        """Write each delivery with what became of its events."""
+        records = {r.id: r for r in self.records if r.integration_id in self.keys}
+        for record in records.values():
+            record.results = []
+        for received, outcome in zip(self.received, outcomes, strict=True):
+            ours = records.get(received.delivery_id) if received.delivery_id else None
+            if ours is None:
+                continue
+            ours.results.append(outcome.recorded())
+            if outcome.error is not None:
+                ours.verdict = Delivery.Verdict.REFUSED
+                ours.reason = outcome.error.message
+        insert_deliveries(list(records.values()))
 
     def _look_up(self, received: list[Received]) -> None:
         keys = {(r.service_id, r.event.dedup_key) for r in received}
@@ -136,7 +175,8 @@ class _Work:
         )
         if track is None and decision.status is not None:
             track = self._new_track(received, decision)
-        self.alerts.append(AlertRow(received, track))
+        present = received.integration_id if received.integration_id in self.keys else None
+        self.alerts.append(AlertRow(received, track, present))
         if track is None:
             return Outcome(event.dedup_key, decision.result, decision.reason)
         self._apply(received, track, decision)
@@ -196,11 +236,15 @@ class _Work:
         summary = received.event.summary
         tail = f": {summary}" if summary and summary != track.title else ""
         message = f"{what} by {received.sender}{tail}"
+        if received.received_at is not None:
+            message += (
+                f" (received at {received.received_at:%H:%M:%S} UTC, while the database was away)"
+            )
         self.entries.append(EntryRow(track, str(kind), message, received.sender))
 
 
-def _opens(received: Received, keys: Mapping[int | None, str]) -> bool:
-    if received.integration_id is None:
+def _opens(received: Received, keys: Mapping[int | None, str | None]) -> bool:
+    if received.integration_id is None or received.received_at is not None:
         return True
     present = keys.get(received.integration_id)
     return present is not None and received.key in ("", present)

@@ -48,6 +48,7 @@ class AlertRow:
 
     received: Received
     track: Track | None
+    integration_id: int | None
 
 
 @dataclass(slots=True)
@@ -60,13 +61,19 @@ class EntryRow:
     sender: str
 
 
-def enabled_integrations(ids: Iterable[int | None]) -> dict[int | None, str]:
-    """The present key of each integration of the ids that exists and is enabled."""
+def present_keys(ids: Iterable[int | None]) -> dict[int | None, str | None]:
+    """The key of each integration of the ids that exists; None: it is disabled."""
     wanted = [i for i in ids if i is not None]
     if not wanted:
         return {}
     return dict(
-        _rows("SELECT id, key FROM incidents_integration WHERE id = ANY(%s) AND enabled", [wanted])
+        _rows(
+            """
+            SELECT id, CASE WHEN enabled THEN key END
+            FROM incidents_integration WHERE id = ANY(%s)
+            """,
+            [wanted],
+        )
     )
 
 
@@ -98,7 +105,7 @@ def lock_open_incidents(keys: set[Key]) -> dict[Key, Track]:
         ORDER BY i.id
         FOR NO KEY UPDATE OF i
         """,
-        _columns(keys, 2),
+        columns(keys, 2),
     )
     return {
         (row[1], row[2]): Track(
@@ -131,7 +138,7 @@ def early_resolves(keys: set[Key], now: datetime) -> dict[Key, datetime]:
         WHERE a.action = 'resolve' AND a.occurred_at IS NOT NULL
         GROUP BY a.service_id, a.dedup_key
         """,
-        [*_columns(keys, 2), now - EARLY_RESOLVE],
+        [*columns(keys, 2), now - EARLY_RESOLVE],
     )
     return {(row[0], row[1]): row[2] for row in rows}
 
@@ -173,7 +180,7 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
         ON CONFLICT DO NOTHING
         RETURNING id
         """,
-        [now, now, *_columns(values, 11)],
+        [now, now, *columns(values, 11)],
     )
     return len(inserted) == len(tracks)
 
@@ -203,7 +210,7 @@ def update_incidents(tracks: Sequence[Track], now: datetime) -> None:
           AS v (id, status, new_alerts, last_alert_at, acknowledged_at, resolved_at)
         WHERE i.id = v.id
         """,
-        [now, *_columns(values, 6)],
+        [now, *columns(values, 6)],
     )
 
 
@@ -216,25 +223,28 @@ def insert_alerts(alerts: Sequence[AlertRow], now: datetime) -> None:
         received, event = alert.received, alert.received.event
         values.append(
             (
-                received.service_id, received.integration_id,
+                received.service_id, alert.integration_id,
                 alert.track.id if alert.track else None, event.action, event.dedup_key,
                 event.summary, event.source, event.severity, as_json(event.details),
-                as_json(event.links), event.occurred_at,
+                as_json(event.links), event.occurred_at, received.received_at or now,
+                received.delivery_id,
             )
         )  # fmt: skip
     _run(
         """
         INSERT INTO incidents_alert
           (service_id, integration_id, incident_id, action, dedup_key, summary, source, severity,
-           details, links, occurred_at, received_at)
+           details, links, occurred_at, received_at, delivery_id)
         SELECT v.service_id, v.integration_id, v.incident_id, v.action, v.dedup_key, v.summary,
-               v.source, v.severity, v.details::jsonb, v.links::jsonb, v.occurred_at, %s
+               v.source, v.severity, v.details::jsonb, v.links::jsonb, v.occurred_at,
+               v.received_at, v.delivery_id
         FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
-                    %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+                    %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
+                    %s::timestamptz[], %s::uuid[])
           AS v (service_id, integration_id, incident_id, action, dedup_key, summary, source,
-                severity, details, links, occurred_at)
+                severity, details, links, occurred_at, received_at, delivery_id)
         """,
-        [now, *_columns(values, 11)],
+        columns(values, 13),
     )
 
 
@@ -250,7 +260,7 @@ def insert_entries(entries: Sequence[EntryRow], now: datetime) -> None:
         FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
           AS v (incident_id, kind, message, sender)
         """,
-        [now, *_columns(values, 4)],
+        [now, *columns(values, 4)],
     )
 
 
@@ -264,7 +274,7 @@ def as_json(value: Any) -> str:
     return text.decode()
 
 
-def _columns(rows: Iterable[Sequence[object]], width: int) -> list[list[object]]:
+def columns(rows: Iterable[Sequence[object]], width: int) -> list[list[object]]:
     """Rows as one list per column, as `unnest` wants them."""
     columns = [list(column) for column in zip(*rows, strict=True)]
     return columns or [[] for _ in range(width)]

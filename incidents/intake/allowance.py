@@ -1,0 +1,113 @@
+"""How many events an integration may still send this minute, shared by all processes.
+
+Each process leases a share from Redis and hands it out by itself, so that hardly an event asks
+Redis. Without Redis each process counts alone.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import cache
+
+import redis
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from opsknight.ratelimit import TooManyRequests
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 60
+SHARES = 50  # of the limit; what one process may hold unused
+MAX_REMEMBERED = 20_000
+LEASE_PREFIX = settings.REDIS_PREFIX + "intake:"
+
+
+@dataclass(slots=True)
+class _Account:
+    minute: int = -1
+    left: int = 0
+    is_spent: bool = False  # nothing more to lease this minute
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Allowance:
+    """The accounts of this process."""
+
+    def __init__(self) -> None:
+        self._accounts: OrderedDict[int, _Account] = OrderedDict()
+
+    async def take(self, integration_id: int, *, limit: int, cost: int) -> None:
+        """Take `cost` events of `limit` a minute; raises TooManyRequests. A limit of 0 is none."""
+        if limit == 0:
+            return
+        cost = min(max(cost, 1), limit)
+        minute = int(time.time()) // SECONDS
+        account = self._account(integration_id)
+        if account.minute == minute and account.left >= cost:
+            account.left -= cost
+            return
+        if account.minute == minute and account.is_spent:
+            raise _too_many(limit)
+        lease = sync_to_async(_lease, thread_sensitive=False)
+        if not await lease(account, integration_id, minute, limit, cost):
+            raise _too_many(limit)
+
+    def _account(self, integration_id: int) -> _Account:
+        account = self._accounts.get(integration_id)
+        if account is None:
+            account = self._accounts[integration_id] = _Account()
+            while len(self._accounts) > MAX_REMEMBERED:
+                self._accounts.popitem(last=False)
+        return account
+
+
+def _lease(account: _Account, integration_id: int, minute: int, limit: int, cost: int) -> bool:
+    with account.lock:  # those who came meanwhile live on what the first one fetches
+        if account.minute != minute:
+            account.minute, account.left, account.is_spent = minute, 0, False
+        if account.left < cost and not account.is_spent:
+            share = max(cost, limit // SHARES)
+            granted = _granted(integration_id, minute, limit, share)
+            account.left += granted
+            account.is_spent = granted < share
+        if account.left < cost:
+            return False
+        account.left -= cost
+        return True
+
+
+def _granted(integration_id: int, minute: int, limit: int, share: int) -> int:
+    """How much of the share is still free of the minute's limit."""
+    key = f"{LEASE_PREFIX}{integration_id}:{minute}"
+    try:
+        with _client().pipeline(transaction=False) as pipeline:
+            pipeline.incrby(key, share)
+            pipeline.expire(key, 2 * SECONDS)
+            taken = int(pipeline.execute()[0])
+    except redis.RedisError as error:
+        logger.warning("Redis does not answer (%s); this process counts alone.", error)
+        return share
+    return max(0, min(share, limit - (taken - share)))
+
+
+@cache
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+def _too_many(limit: int) -> TooManyRequests:
+    return TooManyRequests(
+        f"This integration may send {limit} events a minute. Send the rest in the next minute, "
+        "or raise its limit.",
+        retry_after_seconds=SECONDS - int(time.time()) % SECONDS,
+    )

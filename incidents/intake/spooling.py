@@ -1,0 +1,110 @@
+"""The spool at work: how submissions get onto disk, and from there into the database."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+from django.conf import settings
+from django.db import Error, connection
+
+from incidents.intake.spool import Spool, read_segment
+from incidents.intake.storing import Submission, store
+from incidents.services.delivery_records import DeliveryRecord, stored_deliveries
+from incidents.services.intake import Batch, Received
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_SECONDS = 0.25
+TOGETHER = 100  # submissions in one transaction
+
+
+@dataclass(slots=True)
+class Entry:
+    """One submission as it lies on disk."""
+
+    record: DeliveryRecord
+    received: list[Received]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Entry)
+
+
+@cache
+def shared_spool() -> Spool:
+    """The one spool of this machine."""
+    return Spool(settings.SPOOL, settings.SPOOL_MAX_BYTES)
+
+
+def keep(spool: Spool, submissions: Sequence[Submission]) -> None:
+    """Put submissions, which all have a record, on disk; raises SpoolFull, then none is."""
+    spool.append([_encoded(s.record, s.received) for s in submissions if s.record is not None])
+
+
+def _encoded(record: DeliveryRecord, received: Sequence[Received]) -> bytes:
+    waiting = [replace(r, received_at=record.received_at) for r in received]
+    return _encoder.encode(Entry(replace(record, was_spooled=True), waiting))
+
+
+class Drainer:
+    """Brings what waits on disk into the database, in order and exactly once.
+
+    A delivery that is in the database already, because the answer to a COMMIT was lost or because
+    a drainer was killed, is left out by its id.
+    """
+
+    def __init__(self, spool: Spool, announce: Callable[[Batch], None]) -> None:
+        self._spool = spool
+        self._announce = announce
+        threading.Thread(target=self._run, name="drainer", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(LOOK_EVERY_SECONDS)
+            try:
+                if self._spool.is_waiting():
+                    self._drain()
+            except Error as error:
+                logger.warning("The spool waits for the database: %s", error)
+            except Exception:  # the thread must live: what waits on disk has no other way in
+                logger.exception("Emptying the spool failed; it is tried again.")
+            finally:
+                connection.close()
+
+    def _drain(self) -> None:
+        with self._spool.draining() as is_ours:
+            if not is_ours:
+                return
+            connection.ensure_connection()
+            while (segment := self._spool.oldest()) is not None:
+                self._drain_segment(segment)
+                self._spool.remove(segment)
+
+    def _drain_segment(self, segment: Path) -> None:
+        entries = self._entries(segment)
+        count = 0
+        while group := list(islice(entries, TOGETHER)):
+            present = stored_deliveries(entry.record.id for entry in group)
+            fresh = [Submission(e.received, e.record) for e in group if e.record.id not in present]
+            if fresh:
+                store(fresh, self._announce)
+            count += len(fresh)
+            for submission in fresh:
+                if submission.error is not None and submission.record is not None:
+                    logger.error("A kept delivery failed: %s", submission.error.message)
+                    self._spool.put_aside(_encoded(submission.record, submission.received))
+        logger.info("%d deliveries that waited on disk are in the database.", count)
+
+    def _entries(self, segment: Path) -> Iterator[Entry]:
+        for record in read_segment(segment):
+            try:
+                yield _decoder.decode(record)
+            except msgspec.DecodeError:
+                self._spool.put_aside(record)
+                logger.exception("A record of the spool cannot be read; it is kept beside it.")
