@@ -16,6 +16,9 @@ from twisted.internet import reactor
 from config.asgi import application
 from config.listening import listen
 from config.settings import BIND, INTAKE_MAX_BODY_BYTES, PORT
+from incidents.intake import door
+from incidents.intake.committer import shared_committer
+from incidents.intake.keyring import keep_saving
 
 MAX_OPEN_FILES = 65_536
 
@@ -67,6 +70,8 @@ def main() -> None:
     parser.add_argument("--fd", type=int, help="listening socket to share")
     fd = parser.parse_args().fd
     allow_many_connections()
+    shared_committer()  # what an earlier process left on disk gets in now
+    keep_saving(door.keyring)
     listener = listen(BIND, PORT) if fd is None else socket.socket(fileno=fd)
     http_protocol.WebRequest = Request
     server = Server(application, endpoints=["adopted"], server_name="", verbosity=0)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from incidents.intake.keyring import KeyOwner
+from incidents.intake.key_owner import KeyOwner
 from incidents.models.delivery import new_delivery_id
 
 

@@ -21,7 +21,9 @@ from incidents.intake import answers
 from incidents.intake.answers import Answer
 from incidents.intake.arrivals import Arrival
 from incidents.intake.events import InvalidPayload
-from incidents.intake.keyring import KeyOwner, Keyring
+from incidents.intake.key_memory import KeyMemory
+from incidents.intake.key_owner import KeyOwner
+from incidents.intake.keyring import Keyring
 from incidents.intake.reception import receive as receive_arrival
 from incidents.intake.routes import Route, find_key, find_route
 from incidents.models import Delivery
@@ -34,7 +36,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-keyring = Keyring()
+keyring = Keyring(KeyMemory(settings.SPOOL))
 
 
 class TooLarge(OpsKnightError):
@@ -115,7 +117,7 @@ async def _authenticate(
         raise NotAuthenticated(f"Send the integration key: {route.where_key_goes}.")
     try:
         owner = await keyring.find(key)
-    except Error as error:
+    except (Error, TimeoutError) as error:
         logger.error("Cannot look up a key: %s", error)
         raise Unavailable("The event was not stored: try again shortly.") from error
     if owner is None or owner.kind not in route.kinds or not owner.enabled:

@@ -79,6 +79,17 @@ class Event:
     occurred_at: datetime | None = None  # the vendor's clock; aware
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeEvent:
+    """Something was changed on a service, a deploy for example; understood. It pages nobody."""
+
+    summary: str  # one line, at most 500 characters
+    source: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    links: list[dict[str, str]] = field(default_factory=list)  # [{"href", "text"}]
+    occurred_at: datetime | None = None  # the sender's clock; aware
+
+
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160)), " ")
 _CONTROL_KEEP_LINES = {c: v for c, v in _CONTROL.items() if c not in (0x09, 0x0A)}
 _SPACES = re.compile(r"\s+")

@@ -1,16 +1,18 @@
 """From a key to its integration, remembered for a few seconds."""
 
+import asyncio
 import logging
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from asgiref.sync import sync_to_async
-from django.db import close_old_connections, connection
+from django.db import Error, close_old_connections, connection
 from django.utils import timezone
 
-from incidents.intake.rules import RuleTexts
+from incidents.intake.key_memory import KeyMemory
+from incidents.intake.key_owner import KeyOwner
 from incidents.models import Integration
 from incidents.services.rules import rule_texts_of
 from opsknight.encryption import CannotDecrypt
@@ -22,48 +24,102 @@ KNOWN_SECONDS = 10.0
 UNKNOWN_SECONDS = 2.0
 MAX_ENTRIES = 20_000
 MAX_KEY_LENGTH = 64
-
-
-@dataclass(frozen=True, slots=True)
-class KeyOwner:
-    """The integration behind a key, with what the door must know of it."""
-
-    integration_id: int
-    service_id: int
-    kind: str
-    name: str
-    enabled: bool
-    key: str
-    rate_limit: int = 0  # events in a minute; 0: no limit
-    signature_required: bool = False
-    signing_secrets: tuple[str, ...] = ()  # in plain, the newest first
-    rules: RuleTexts | None = None
+PATIENCE_SECONDS = 1.0  # that the database has to answer
+THREADS = 4
+SAVE_EVERY_SECONDS = 5.0
+SAVE_AGAIN_SECONDS = 24 * 3600.0  # what has not changed, so that it is not taken for forgotten
 
 
 class Keyring:
-    """Looks keys up in the database; remembers answers, also the negative ones."""
+    """Looks keys up in the database; remembers answers, also the negative ones.
 
-    def __init__(self) -> None:
+    While the database does not answer, what was last known holds: `memory` also knows what earlier
+    processes saw.
+    """
+
+    def __init__(self, memory: KeyMemory | None = None) -> None:
         self._known: OrderedDict[str, tuple[float, KeyOwner | None]] = OrderedDict()
+        self._asked: dict[str, Future[KeyOwner | None]] = {}
+        self._threads = ThreadPoolExecutor(THREADS, "keyring")
+        self._memory = memory
+        self._saved: dict[str, tuple[float, KeyOwner]] = {}
+        self._unsaved: dict[str, KeyOwner | None] = {}
 
     async def find(self, key: str) -> KeyOwner | None:
-        """The owner of the key, None when there is none; raises django.db.Error."""
+        """The owner of the key, None when there is none.
+
+        Raises django.db.Error or TimeoutError when nobody can say.
+        """
         if not key or len(key) > MAX_KEY_LENGTH or not key.isascii() or "\x00" in key:
             return None
-        now = time.monotonic()
         remembered = self._known.get(key)
-        if remembered is not None and remembered[0] > now:
+        if remembered is not None and remembered[0] > time.monotonic():
             return remembered[1]
-        owner = await sync_to_async(_look_up, thread_sensitive=False)(key)
-        self._remember(key, owner, now)
+        try:
+            owner = await asyncio.wait_for(self._ask(key), PATIENCE_SECONDS)
+        except (Error, TimeoutError) as error:
+            return self._last_known(key, error)
+        self._remember(key, owner)
+        self._learn(key, owner)
         return owner
 
-    def _remember(self, key: str, owner: KeyOwner | None, now: float) -> None:
-        seconds = UNKNOWN_SECONDS if owner is None else KNOWN_SECONDS
-        self._known[key] = (now + seconds, owner)
+    def _ask(self, key: str) -> "asyncio.Future[KeyOwner | None]":
+        """The database's answer; all who ask for one key at a time share it."""
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = self._asked[key] = self._threads.submit(_look_up, key)
+            asked.add_done_callback(lambda _: self._asked.pop(key, None))
+        return asyncio.shield(asyncio.wrap_future(asked))
+
+    def _last_known(self, key: str, error: Exception) -> KeyOwner | None:
+        remembered = self._known.get(key)
+        owner = remembered[1] if remembered else None
+        if owner is None and self._memory is not None:
+            owner = self._memory.find(key)
+        if owner is None:
+            raise error
+        logger.warning("The database does not answer; a key is believed as it was last known.")
+        self._remember(key, owner, UNKNOWN_SECONDS)
+        return owner
+
+    def _remember(self, key: str, owner: KeyOwner | None, seconds: float | None = None) -> None:
+        if seconds is None:
+            seconds = UNKNOWN_SECONDS if owner is None else KNOWN_SECONDS
+        self._known[key] = (time.monotonic() + seconds, owner)
         self._known.move_to_end(key)
         while len(self._known) > MAX_ENTRIES:
             self._known.popitem(last=False)
+
+    def _learn(self, key: str, owner: KeyOwner | None) -> None:
+        """Note what is news to the memory on disk; a stranger's guesses are none."""
+        saved_at, saved = self._saved.get(key, (-SAVE_AGAIN_SECONDS, None))
+        if owner == saved and (saved is None or time.monotonic() - saved_at < SAVE_AGAIN_SECONDS):
+            return
+        self._unsaved[key] = owner
+        if owner is None:
+            del self._saved[key]
+        else:
+            self._saved[key] = (time.monotonic(), owner)
+
+    def save(self) -> None:
+        """Write what was learnt since the last time to the memory on disk."""
+        unsaved, self._unsaved = self._unsaved, {}
+        if unsaved and self._memory is not None:
+            self._memory.save(unsaved)
+
+
+def keep_saving(keyring: Keyring) -> None:
+    """Save every few seconds, in a thread of its own, as long as the process lives."""
+
+    def run() -> None:
+        while True:
+            time.sleep(SAVE_EVERY_SECONDS)
+            try:
+                keyring.save()
+            except Exception:  # a full disk today, room tomorrow
+                logger.exception("The keys were not saved.")
+
+    threading.Thread(target=run, name="keyring-saver", daemon=True).start()
 
 
 def _look_up(key: str) -> KeyOwner | None:

@@ -33,6 +33,7 @@ _PAGERDUTY_FIELDS: Final = ("routing_key", "service_key")
 _BODY_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "events": _PAGERDUTY_FIELDS,
     "pagerduty": _PAGERDUTY_FIELDS,
+    "pagerduty-change": _PAGERDUTY_FIELDS,
     "honeycomb": ("shared_secret",),
     "opsgenie": ("apiKey",),
     # Whoever has one of these ends or confirms the subscription without signing in to Amazon.
