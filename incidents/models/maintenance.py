@@ -6,6 +6,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from incidents.models.service import Service
+from opsknight.models.people import validate_time_zone
 
 
 class MaintenanceWindow(models.Model):
@@ -25,7 +26,7 @@ class MaintenanceWindow(models.Model):
     ends_at = models.DateTimeField()
     repeat = models.CharField(max_length=16, choices=Repeat, default=Repeat.NEVER)
     # Occurrences keep the wall-clock time of this zone.
-    time_zone = models.CharField(max_length=64, default="UTC")
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     repeat_until = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
