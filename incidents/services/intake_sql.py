@@ -11,6 +11,7 @@ import msgspec
 from django.db import connection
 
 from incidents.intake.decoding import storable
+from incidents.models import Incident
 
 if TYPE_CHECKING:
     from incidents.services.intake import Received
@@ -40,6 +41,8 @@ class Track:
     is_touched: bool = False
     is_settled: bool = False  # acknowledged or resolved in this batch
     is_private: bool = False
+    priority: str | None = None
+    policy_id: int | None = None  # chosen by a route; None: the service's
 
 
 @dataclass(slots=True)
@@ -86,6 +89,16 @@ def existing_services(ids: Iterable[int]) -> set[int]:
             [list(ids)],
         )
     }
+
+
+def existing_policies(ids: Iterable[int]) -> dict[int, str]:
+    """The names of those policies that exist, locked against deletion until commit."""
+    # The model lives in a higher layer; its table is named by the foreign key.
+    policy = Incident._meta.get_field("escalation_policy").related_model
+    assert isinstance(policy, type)  # noqa: S101 - for the type checker
+    table = connection.ops.quote_name(policy._meta.db_table)
+    statement = f"SELECT id, name FROM {table} WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"  # noqa: S608 - our own name
+    return dict(_rows(statement, [list(ids)]))
 
 
 def lock_open_incidents(keys: set[Key]) -> dict[Key, Track]:
@@ -160,7 +173,8 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
     values = [
         (
             t.id, t.service_id, t.title, t.description, t.status, t.urgency, t.dedup_key,
-            t.new_alerts, t.last_alert_at, t.acknowledged_at, t.resolved_at,
+            t.new_alerts, t.last_alert_at, t.acknowledged_at, t.resolved_at, t.priority,
+            t.policy_id,
         )
         for t in ordered
     ]  # fmt: skip
@@ -168,19 +182,19 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
         """
         INSERT INTO incidents_incident
           (id, service_id, title, description, status, urgency, dedup_key, alert_count,
-           last_alert_at, acknowledged_at, resolved_at, escalate_at, visibility, version,
-           is_storm, is_flapping, created_at, updated_at)
+           last_alert_at, acknowledged_at, resolved_at, priority, escalation_policy_id, escalate_at,
+           visibility, version, is_storm, is_flapping, created_at, updated_at)
         SELECT v.*, CASE WHEN v.status = 'triggered' THEN statement_timestamp() END, 'public', 1,
                false, false, %s, %s
         FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
                     %s::text[], %s::int[], %s::timestamptz[], %s::timestamptz[],
-                    %s::timestamptz[])
+                    %s::timestamptz[], %s::text[], %s::bigint[])
           AS v (id, service_id, title, description, status, urgency, dedup_key, alert_count,
-                last_alert_at, acknowledged_at, resolved_at)
+                last_alert_at, acknowledged_at, resolved_at, priority, escalation_policy_id)
         ON CONFLICT DO NOTHING
         RETURNING id
         """,
-        [now, now, *columns(values, 11)],
+        [now, now, *columns(values, 13)],
     )
     return len(inserted) == len(tracks)
 
