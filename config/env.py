@@ -168,3 +168,18 @@ def broker_url(redis_url: str) -> str:
         return redis_url
     database = parse_qs(parts.query).get("db", ["0"])[-1]
     return f"redis+socket://{parts.path}?virtual_host={database}"
+
+
+def sns_endpoint(url: str) -> str:
+    """The origin that stands in for Amazon SNS; plain HTTP on this machine only."""
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    is_origin = url == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
+    if is_origin and (parts.scheme == "https" or (parts.scheme == "http" and is_local)):
+        return url
+    raise ImproperlyConfigured(
+        "SNS_ENDPOINT must be https:// with a host and nothing after it "
+        "(http:// for localhost only)."
+    )

@@ -15,6 +15,7 @@ from config.env import (
     env,
     local_url,
     read_secrets,
+    sns_endpoint,
     vapid_public_key,
 )
 
@@ -171,6 +172,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = INTAKE_MAX_BODY_BYTES
 # Where deliveries wait while the database is away; on local disk, one folder for a machine.
 SPOOL = Path(env.str("OPSKNIGHT_SPOOL", default=str(HOME / "spool")))
 SPOOL_MAX_BYTES = env.int("OPSKNIGHT_SPOOL_MAX_MB", default=1024) * 1024 * 1024
+# A stand-in that may act as Amazon SNS beside Amazon's own hosts; empty in production.
+SNS_ENDPOINT = sns_endpoint(env.str("SNS_ENDPOINT", default=""))
 
 # --- Channels of notification ---------------------------------------------------------------------
 # smtp://user:password@host:587?tls=true ; empty: messages go to the sandbox instead.

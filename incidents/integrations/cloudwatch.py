@@ -49,7 +49,9 @@ def parse(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> 
 def _alarm(data: dict[str, Any]) -> dict[str, Any]:
     """The alarm in the fields of an SNS message, however it was wrapped."""
     message = data.get("Message")
-    if isinstance(message, str) and "AlarmName" not in data:
+    # Of a notification only the message is signed: what else stands beside it is nobody's word.
+    is_signed = text(data, "Type") == "Notification"
+    if isinstance(message, str) and (is_signed or "AlarmName" not in data):
         try:
             data = decode_object(message.encode("utf-8", "replace"))
         except InvalidPayload as error:
