@@ -26,7 +26,7 @@ from escalations.models import (
     ScheduleLayer,
     StepTarget,
 )
-from escalations.selectors import names_of_policies_paging, names_of_services_using
+from escalations.selectors import names_of_policies_paging, uses_of_policy
 from escalations.services import policies, schedules
 from escalations.services.rotations import keep_turns, turn_orders
 from opsknight.admin import AuditedModelAdmin
@@ -92,15 +92,14 @@ class EscalationPolicyAdmin(AuditedModelAdmin):
         _number(PolicyStep.objects.filter(policy=form.instance))
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Delete it, unless services use it."""
+        """Delete it, unless it is used."""
         policies.delete_policy(policy=obj, actor=request.user, ip=client_ip(request))  # type: ignore[arg-type]
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Name the services that forbid it."""
+        """Name the services, routes and open incidents that forbid it."""
         lines, counts, permissions, protected = super().get_deleted_objects(objs, request)
-        if protected:
-            names = [name for policy in objs for name in names_of_services_using(policy)]
-            protected = [f"The service {name}: give it another policy first" for name in names]
+        uses = [use for policy in objs for use in uses_of_policy(policy)]
+        protected = [f"{use[0].upper()}{use[1:]}: give it another policy first" for use in uses]
         return lines, counts, permissions, protected
 
 

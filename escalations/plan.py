@@ -80,7 +80,7 @@ def _starts_anew(incident: Incident, run: EscalationRun) -> bool:
 
 def _expected_run(incident: Incident, old: EscalationRun | None) -> EscalationRun:
     """The run that the engine's next pass would start; never saved."""
-    policy = incident.service.escalation_policy
+    policy = incident.escalation_policy or incident.service.escalation_policy
     run = EscalationRun(incident=incident, generation=old.generation + 1 if old else 0)
     if policy is None:
         run.state = EscalationRun.State.NO_POLICY

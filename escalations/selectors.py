@@ -25,7 +25,7 @@ from escalations.oncall import (
     next_handoff,
     on_call_at,
 )
-from incidents.models import Service
+from incidents.models import Incident, Route, Service
 from opsknight.errors import NotAllowed, NotFound
 from opsknight.models import User
 
@@ -230,7 +230,28 @@ def names_of_policies_paging(schedule: Schedule, *, limit: int = 5) -> list[str]
     return list(policies_paging(schedule).values_list("name", flat=True)[:limit])
 
 
-def names_of_services_using(policy: EscalationPolicy, *, limit: int = 5) -> list[str]:
-    """The services that escalate by a policy, which therefore cannot be deleted."""
+def uses_of_policy(policy: EscalationPolicy, *, limit: int = 5) -> list[str]:
+    """What escalates by a policy, because of which it cannot be deleted."""
     names = Service.objects.filter(escalation_policy=policy).values_list("name", flat=True)
-    return list(names[:limit])
+    routed = Incident.objects.filter(escalation_policy=policy)
+    still_open = routed.exclude(status=Incident.Status.RESOLVED).values_list("pk", flat=True)
+    return [
+        *[f"the service {name}" for name in names[:limit]],
+        *[describe_route(route) for route in routes_using(policy)[:limit]],
+        *[f"the open incident #{pk}" for pk in still_open[:limit]],
+    ]
+
+
+def routes_using(policy: EscalationPolicy) -> QuerySet[Route]:
+    """The routes of integrations that choose a policy."""
+    return (
+        Route.objects.filter(escalation_policy=policy)
+        .select_related("integration__service")
+        .order_by("integration__service__name", "integration__name", "position")
+    )
+
+
+def describe_route(route: Route) -> str:
+    """Which route it is, for people."""
+    integration = route.integration
+    return f"the route “{route.name}” of {integration.name} ({integration.service.name})"

@@ -113,7 +113,7 @@ class PolicyViewSet(ApiViewSet):
 
     @extend_schema(summary="Delete an escalation policy")
     def destroy(self, request: Request, pk: str) -> Response:
-        """Delete it; 409 while services use it."""
+        """Delete it; 409 while services, routes or open incidents use it."""
         policy = get_policy_to_change_for(self.actor, int(pk))
         policies.delete_policy(policy=policy, actor=self.actor, ip=self.ip)
         return Response(status=204)

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from escalations.models import EscalationPolicy, Schedule
-from escalations.selectors import names_of_policies_paging, names_of_services_using
+from escalations.selectors import names_of_policies_paging, uses_of_policy
 from opsknight.errors import Conflict
 
 
@@ -18,9 +18,9 @@ def delete_schedule(*, schedule: Schedule) -> None:
 
 
 def delete_policy(*, policy: EscalationPolicy) -> None:
-    """Delete it; raises Conflict, with their names, while services use it."""
+    """Delete it; raises Conflict, with their names, while services, routes or incidents use it."""
     with transaction.atomic():
-        if names := names_of_services_using(policy):
+        if names := uses_of_policy(policy):
             raise Conflict(
                 f"{policy.name} is used by {', '.join(names)}. Give them another policy first."
             )

@@ -64,6 +64,7 @@ def _claim(now: datetime | None, limit: int) -> tuple[Sequence[Incident], dateti
         .only(
             "escalate_at",
             "assignee_id",
+            "escalation_policy_id",
             "service__name",
             "service__escalation_policy_id",
             "service__team__name",

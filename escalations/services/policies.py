@@ -110,7 +110,7 @@ def update_policy(
 
 @transaction.atomic
 def delete_policy(*, policy: EscalationPolicy, actor: User | None, ip: str | None = None) -> None:
-    """Delete a policy; raises Conflict while services use it."""
+    """Delete a policy; raises Conflict while services, routes or incidents use it."""
     record_deletion(
         entity=policy,
         fields=POLICY_FIELDS,

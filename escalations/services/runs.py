@@ -53,14 +53,15 @@ def load_runs(*, incidents: Sequence[Incident], now: datetime) -> list[DueRun]:
 
     It starts, in the next generation if there was one, when the timer shows another instant than
     the engine set: somebody set it, because the incident was opened, un-acknowledged or reopened.
-    It starts as well when the service was moved to another policy; where the policy was taken away
-    or deleted, the copy goes on. The first step's delay counts from the timer, so an outage does
-    not add to it. Callers hold the incidents' locks. 1 query, and 3 when one starts.
+    It starts as well when the service was moved to another policy, unless a route had chosen the
+    incident's; where the policy was taken away or deleted, the copy goes on. The first step's delay
+    counts from the timer, so an outage does not add to it. Callers hold the incidents' locks. 1
+    query, and 3 when one starts.
     """
     runs = {r.incident_id: r for r in EscalationRun.objects.filter(incident__in=incidents)}
     starting = [i for i in incidents if _must_start(i, runs.get(i.pk))]
     policies = _load_policies(
-        {policy_id for i in starting if (policy_id := i.service.escalation_policy_id) is not None}
+        {policy_id for i in starting if (policy_id := i.paging_policy_id) is not None}
     )
     due = []
     for incident in incidents:
@@ -78,7 +79,7 @@ def load_runs(*, incidents: Sequence[Incident], now: datetime) -> list[DueRun]:
 def _must_start(incident: Incident, run: EscalationRun | None) -> bool:
     if run is None or run.next_at != incident.escalate_at:
         return True
-    policy_id = incident.service.escalation_policy_id
+    policy_id = incident.paging_policy_id
     return policy_id is not None and policy_id != run.policy_id
 
 
@@ -90,7 +91,7 @@ def _start_run(
 ) -> EscalationRun:
     generation = old.generation + 1 if old else 0
     run = EscalationRun(incident=incident, generation=generation, started_at=now)
-    policy_id = incident.service.escalation_policy_id
+    policy_id = incident.paging_policy_id
     if policy_id is None:
         run.state = EscalationRun.State.NO_POLICY
         return run

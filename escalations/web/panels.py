@@ -28,6 +28,6 @@ def plan_panel(request: HttpRequest, incident_id: int) -> HttpResponse:
     context = {
         "incident": incident,
         "plan": plan,
-        "policy_id": incident.service.escalation_policy_id,
+        "policy_id": incident.paging_policy_id,
     }
     return render(request, "escalations/plan_panel.html", context)

@@ -35,7 +35,7 @@ def policies(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def policy(request: HttpRequest, pk: int) -> HttpResponse:
-    """One policy: its steps with their waits, and the services that use it."""
+    """One policy: its steps with their waits, and the services and routes that use it."""
     user = cast(User, request.user)
     shown = selectors.get_policy_for(user, pk)
     steps = [
@@ -45,6 +45,7 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
         "policy": shown,
         "steps": steps,
         "services": shown.services.select_related("team"),
+        "routes": [selectors.describe_route(route) for route in selectors.routes_using(shown)],
         "may_change": selectors.may_change_policies(user),
     }
     return render(request, "escalations/policy.html", context)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 # One unit is about what one small operation costs, a quarter of a microsecond. All events of one
-# delivery share it: an eighth to a quarter of a second of the door's time, and far beyond what is usual.
+# delivery share it: a quarter of a second of the door's time, and far beyond what is usual.
 MAX_WORK: Final = 500_000
 MAX_TEXT: Final = 10_000  # characters of any text
 MAX_HINTS: Final = 20

@@ -210,6 +210,11 @@ class Incident(models.Model):
     def is_open(self) -> bool:
         return self.status != self.Status.RESOLVED
 
+    @property
+    def paging_policy_id(self) -> int | None:
+        """The policy that says who is paged: a route's choice, else the service's."""
+        return self.escalation_policy_id or self.service.escalation_policy_id
+
 
 class Participant(models.Model):
     """Somebody who was paged for an incident: may see it and act on it, whatever the team."""

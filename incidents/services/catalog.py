@@ -59,11 +59,14 @@ def update_service(
 
 
 def _restart_escalations(service: Service) -> None:
-    """Make every triggered incident due now; the engine sees that the policy is another one."""
+    """Make every triggered incident due now; the engine sees that the policy is another one.
+
+    Those whose policy a route chose stay with it.
+    """
     now = timezone.now()
     ids = list(
         Incident.objects.select_for_update()
-        .filter(service=service, status=Incident.Status.TRIGGERED)
+        .filter(service=service, status=Incident.Status.TRIGGERED, escalation_policy__isnull=True)
         .order_by("pk")
         .values_list("pk", flat=True)
     )
