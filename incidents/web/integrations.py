@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from incidents import selectors
 from incidents.models import Integration
 from incidents.services import catalog
-from incidents.services.sample_alert import send_test_alert as send_alert
+from incidents.services.deliveries import send_test_alert as send_alert
 from incidents.web.answers import say, signed_in
 from incidents.web.forms import IntegrationForm
 from incidents.web.services import service_context
@@ -89,7 +89,11 @@ def send_test_alert(request: HttpRequest, pk: int) -> HttpResponse:
     """Send what the monitoring system would send, and show the incident that it opened."""
     user = signed_in(request)
     integration = selectors.get_integration_for(user, pk)
-    outcome = send_alert(integration=integration, actor=user)
+    reception = send_alert(integration=integration, actor=user, ip=client_ip(request))
+    if reception.is_spooled:
+        text = "The test alert arrived. It waits on disk until the database is back."
+        return say(request, _to_integration(integration), text, level="warning")
+    outcome = reception.outcomes[0]
     if outcome.track is None:
         text = f"The test alert arrived, but opened nothing: {outcome.reason}"
         return say(request, _to_integration(integration), text, level="warning")

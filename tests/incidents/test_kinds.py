@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from incidents.intake.reception import Reception
 from incidents.integrations import PARSERS
-from incidents.models import Incident, Integration
-from incidents.services.sample_alert import send_test_alert
-from incidents.snippets import snippets_of
+from incidents.models import Delivery, Incident, Integration
+from incidents.samples import Values, fill, new_run, sample_of
+from incidents.services.deliveries import send_message, send_test_alert
 from tests.factories import ServiceFactory, UserFactory
 from tests.incidents.doors import Door, knock
 
@@ -22,11 +24,30 @@ def test_every_kind_has_a_parser_and_no_parser_is_without_kind():
 def test_a_test_alert_of_every_kind_opens_an_incident(knock: Door, kind: str):
     integration = Integration.objects.create(service=ServiceFactory(), name="Mine", kind=kind)
 
-    outcome = send_test_alert(integration=integration, actor=UserFactory())
+    reception = send_test_alert(integration=integration, actor=UserFactory())
 
-    assert outcome.result == "triggered"
-    assert Incident.objects.get().title.startswith("Test alert for")
-    assert snippets_of(integration, "https://opsknight.example")
+    assert [outcome.result for outcome in reception.outcomes] == ["triggered"]
+    assert "test" in Incident.objects.get().title.lower()
+
+
+@pytest.mark.parametrize("kind", sorted(PARSERS))
+def test_firing_then_resolved_of_every_kind_closes_what_it_opened(knock: Door, kind: str):
+    integration = Integration.objects.create(service=ServiceFactory(), name="Mine", kind=kind)
+    run = new_run()
+
+    firing, resolved = (
+        send_sample(integration, name, run).outcomes[0] for name in ("firing", "resolved")
+    )
+
+    assert (firing.result, resolved.result) == ("triggered", "resolved")
+    assert Incident.objects.get().status == "resolved"
+    assert Delivery.objects.filter(verdict="accepted", via="simulator").count() == 2
+
+
+def send_sample(integration: Integration, name: str, run: str) -> Reception:
+    values = Values(run=run, now=timezone.now(), summary="Test", key=integration.key)
+    message = fill(sample_of(integration.kind, name), values)
+    return send_message(integration=integration, message=message, actor=UserFactory()).reception
 
 
 @pytest.mark.parametrize("kind", sorted(set(PARSERS) - {"events", "pagerduty"}))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from incidents.models import Alert, Incident, Integration, Service
+from incidents.models import Alert, Delivery, Incident, Integration, Service
 from opsknight.models import AuditEntry, User
 from tests.factories import IncidentFactory, IntegrationFactory
 from tests.incidents.cast import browser
@@ -154,7 +154,9 @@ def test_test_alert_opens_an_incident_and_shows_it(
     assert response.redirect_chain == [(reverse("incidents:detail", args=[incident.pk]), 302)]
     assert incident.escalate_at is not None
     assert Alert.objects.get().incident == incident
-    assert "Test alert for Checkout, sent by Bob Ray" in response.content.decode()
+    assert "test" in incident.title.lower()
+    assert Delivery.objects.get().via == "simulator"
+    assert AuditEntry.objects.filter(action="integration.test_alert_sent", actor=bob).exists()
 
 
 def test_test_alert_of_a_disabled_integration_says_what_to_do(
