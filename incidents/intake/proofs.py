@@ -126,6 +126,8 @@ def body_token_proof(headers: Headers, body: bytes, secrets: Sequence[str]) -> b
         given = _shared_secret.decode(body).shared_secret
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    if not given:
+        return None
     raw = given.encode("utf-8", "replace")
     return sum(hmac.compare_digest(raw, secret.encode()) for secret in secrets) > 0
 
