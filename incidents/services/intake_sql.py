@@ -11,7 +11,7 @@ import msgspec
 from django.db import connection
 
 from incidents.intake.decoding import storable
-from incidents.models import Incident
+from incidents.policies import policy_model
 
 if TYPE_CHECKING:
     from incidents.services.intake import Received
@@ -93,10 +93,7 @@ def existing_services(ids: Iterable[int]) -> set[int]:
 
 def existing_policies(ids: Iterable[int]) -> dict[int, str]:
     """The names of those policies that exist, locked against deletion until commit."""
-    # The model lives in a higher layer; its table is named by the foreign key.
-    policy = Incident._meta.get_field("escalation_policy").related_model
-    assert isinstance(policy, type)  # noqa: S101 - for the type checker
-    table = connection.ops.quote_name(policy._meta.db_table)
+    table = connection.ops.quote_name(policy_model()._meta.db_table)
     statement = f"SELECT id, name FROM {table} WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"  # noqa: S608 - our own name
     return dict(_rows(statement, [list(ids)]))
 

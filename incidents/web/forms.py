@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
 from incidents.filters import read_id
 from incidents.models import Incident, Integration, Service
+from incidents.policies import policy_model
 from incidents.selectors import visible_services
 from incidents.services.lifecycle import MAX_NOTE_LENGTH
 from opsknight.models import Team, User
@@ -126,13 +127,6 @@ class IncidentForm(forms.Form):
                 )
                 self.add_error("visibility", message)
         return data
-
-
-def policy_model() -> type[Model]:
-    """The class behind `Service.escalation_policy`: it lives in a higher layer, not imported."""
-    model = Service._meta.get_field("escalation_policy").related_model
-    assert isinstance(model, type)  # noqa: S101 - for the type checker
-    return model
 
 
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg] # no generic at run time
