@@ -23,7 +23,8 @@ application = ProtocolTypeRouter(
         "http": URLRouter(
             [
                 re_path(r"^api/events/?$", door),
-                re_path(r"^v2/enqueue/?$", door),
+                re_path(r"^v2/(change/)?enqueue/?$", door),
+                re_path(r"^v2/alerts(/|$)", door),
                 re_path(r"^api/integrations/", door),
                 re_path(r"^api/health/?$", health),
                 re_path(r"", django_application),

@@ -1,11 +1,13 @@
-"""What the door says, in our shape or in PagerDuty's."""
+"""What the door says, in our shape, PagerDuty's or Opsgenie's."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
+from uuid import UUID
 
 import msgspec
 from django.conf import settings
 
+from incidents.intake import opsgenie_answers
 from incidents.intake.reception import Reception
 from incidents.intake.routes import Route
 from incidents.services.intake import Outcome
@@ -26,22 +28,29 @@ class Answer:
 
 def success(route: Route, reception: Reception) -> Answer:
     """202: everything is stored."""
-    outcomes = reception.outcomes
-    if route.speaks_pagerduty:
-        body: dict[str, Any] = {
-            "status": "success",
-            "message": "Event processed",
-            "dedup_key": outcomes[0].dedup_key,
-        }
-    else:
-        results = [result_of(outcome) for outcome in outcomes]
-        body = {
-            "status": "success",
-            "delivery": str(reception.delivery_id),
-            "result": results[0],
-            "results": results,
-        }
+    match route.dialect:
+        case "pagerduty":
+            body = _processed(reception)
+        case "opsgenie":
+            body = opsgenie_answers.accepted(reception.delivery_id)
+        case "opsknight":
+            results = [result_of(outcome) for outcome in reception.outcomes]
+            body = {
+                "status": "success",
+                "delivery": str(reception.delivery_id),
+                "result": results[0],
+                "results": results,
+            }
+        case _:
+            assert_never(route.dialect)
     return Answer(202, msgspec.json.encode(body))
+
+
+def _processed(reception: Reception) -> dict[str, Any]:
+    if not reception.outcomes:
+        return {"status": "success", "message": "Change event processed"}
+    key = reception.outcomes[0].dedup_key
+    return {"status": "success", "message": "Event processed", "dedup_key": key}
 
 
 def result_of(outcome: Outcome) -> dict[str, Any]:
@@ -68,7 +77,7 @@ def result_of(outcome: Outcome) -> dict[str, Any]:
 def ignored(route: Route, reception: Reception) -> Answer:
     """200: genuine, but no alert."""
     reason = reception.reason
-    if route.speaks_pagerduty:
+    if route.dialect == "pagerduty":
         return Answer(200, msgspec.json.encode({"status": "success", "message": reason}))
     body = {
         "status": "ignored",
@@ -78,14 +87,18 @@ def ignored(route: Route, reception: Reception) -> Answer:
     return Answer(200, msgspec.json.encode(body))
 
 
-def failure(route: Route | None, error: OpsKnightError) -> Answer:
-    """Not stored, and what to do about it."""
+def failure(route: Route | None, error: OpsKnightError, delivery_id: UUID | None = None) -> Answer:
+    """Not stored, and what to do about it; with the delivery, where it is recorded."""
     headers: tuple[Header, ...] = ()
     if error.status in (429, 503):
         seconds = getattr(error, "retry_after_seconds", RETRY_SECONDS)
         headers = ((b"retry-after", str(seconds).encode()),)
     if error.status == 401:
         headers = ((b"www-authenticate", b"Token"),)
+    if route is not None and route.dialect == "opsgenie":
+        status = opsgenie_answers.status_of(error.code, error.status, error.fields)
+        body = opsgenie_answers.refusal(error.message, error.fields, delivery_id)
+        return Answer(status, msgspec.json.encode(body), headers)
     return _refusal(route, error.status, error.code, error.message, error.fields, headers)
 
 
@@ -116,7 +129,9 @@ def _refusal(
     headers: tuple[Header, ...] = (),
 ) -> Answer:
     body: dict[str, Any] = error_body(code, message, fields)
-    if route is not None and route.speaks_pagerduty:
+    if route is not None and route.dialect == "opsgenie":
+        body = opsgenie_answers.refusal(message, fields or {}, None)
+    elif route is not None and route.dialect == "pagerduty":
         reasons = [reason for texts in (fields or {}).values() for reason in texts] or [message]
         kind = "invalid event" if status < 500 else "error"
         body = {"status": kind, "message": message, "errors": reasons}

@@ -5,6 +5,8 @@ everything done here. Paths::
 
     POST /api/events                                  the product's own Events API
     POST /v2/enqueue                                  PagerDuty Events API v2
+    POST /v2/change/enqueue                           PagerDuty's change events
+    *    /v2/alerts…                                  Opsgenie Alert API
     POST /api/integrations/<kind>/<key>               one vendor's format
     POST /api/integrations/<kind>?integrationId=<id>  the same, key in a header or the query
 """
@@ -24,6 +26,8 @@ from incidents.intake.events import InvalidPayload
 from incidents.intake.key_memory import KeyMemory
 from incidents.intake.key_owner import KeyOwner
 from incidents.intake.keyring import Keyring
+from incidents.intake.opsgenie_alerts import answer_call
+from incidents.intake.opsgenie_calls import read_call
 from incidents.intake.reception import receive as receive_arrival
 from incidents.intake.routes import Route, find_key, find_route
 from incidents.models import Delivery
@@ -55,7 +59,7 @@ class Unavailable(OpsKnightError):
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request; never raises, never answers 2xx for what is not stored."""
-    route = find_route(scope["path"])
+    route = find_route(scope["path"], scope.get("raw_path", b"").decode("latin-1"))
     try:
         answer = await _serve(route, scope, receive)
     except OpsKnightError as error:
@@ -69,17 +73,21 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 async def _serve(route: Route | None, scope: Scope, receive: Receive) -> Answer:
     if route is None:
         return answers.not_found(scope["path"])
-    if scope["method"] != "POST":
+    if scope["method"] != "POST" and not route.takes_any_method:
         return answers.method_not_allowed(route)
     headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
     query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
     body = await _read(headers, receive)
     owner = await _authenticate(route, headers, query, body)
-    reception = await receive_arrival(
-        Arrival(owner=owner, kind=route.kind, headers=headers, query=query, body=body)
-    )
+    call = read_call(scope["method"], route.rest, query) if route.dialect == "opsgenie" else None
+    if call is not None:
+        query = call.with_address(query)
+    arrival = Arrival(owner=owner, kind=route.kind, headers=headers, query=query, body=body)
+    if call is not None and not call.is_event:
+        return await answer_call(call, arrival)
+    reception = await receive_arrival(arrival)
     if reception.error is not None:
-        raise reception.error
+        return answers.failure(route, reception.error, reception.delivery_id)
     if reception.verdict == Delivery.Verdict.IGNORED:
         return answers.ignored(route, reception)
     return answers.success(route, reception)

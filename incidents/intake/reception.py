@@ -6,21 +6,20 @@ from the simulator or is replayed. Whatever becomes of it, its delivery is recor
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
 
-from incidents.intake import masking
 from incidents.intake.allowance import Allowance
 from incidents.intake.arrivals import Arrival
 from incidents.intake.committer import shared_committer
-from incidents.intake.events import Event, InvalidPayload, Unsupported
+from incidents.intake.events import ChangeEvent, Event, InvalidPayload, Unsupported
+from incidents.intake.recording import record_of
 from incidents.intake.rules import Routing, Ruled, apply_rules
-from incidents.intake.signatures import SignatureRefused, check_signature
-from incidents.integrations import PARSERS
+from incidents.intake.signatures import SignatureRefused, check_signature, prepare
+from incidents.integrations import CHANGE_PARSERS, PARSERS
 from incidents.models import Delivery
-from incidents.services.delivery_records import DeliveryRecord
 from incidents.services.intake import Outcome, Received
 from opsknight.errors import OpsKnightError
 from opsknight.ratelimit import TooManyRequests
@@ -63,6 +62,7 @@ class _Understood:
     verdict: str
     signature: str = ""
     ruled: Ruled = field(default_factory=lambda: Ruled([]))
+    change: ChangeEvent | None = None
     reason: str = ""
     error: OpsKnightError | None = None
 
@@ -73,7 +73,13 @@ async def receive(arrival: Arrival) -> Reception:
     Raises TooManyRequests and Unavailable; then nothing was kept, and the sender repeats it.
     """
     understood = await _understand(arrival)
-    record = _record(arrival, understood)
+    record = record_of(
+        arrival,
+        understood.verdict,
+        reason=understood.reason,
+        signature=understood.signature,
+        change=understood.change,
+    )
     received = [_received(arrival, event, routing) for event, routing in understood.ruled.events]
     try:
         outcomes = await shared_committer().submit_async(received, record)
@@ -101,7 +107,12 @@ async def _understand(arrival: Arrival) -> _Understood:
             raise error from None
         return _Understood(Verdict.REFUSED, "refused", reason=error.message, error=error)
     try:
-        events = PARSERS[arrival.kind](arrival.headers, arrival.query, arrival.body)
+        await prepare(arrival, signature)
+    except Unsupported as reason:
+        await _limit(arrival, 1)
+        return _Understood(Verdict.IGNORED, signature, reason=reason.message)
+    try:
+        events, change = _parse(arrival)
     except Unsupported as reason:
         await _limit(arrival, 1)
         return _Understood(Verdict.IGNORED, signature, reason=reason.message)
@@ -114,7 +125,14 @@ async def _understand(arrival: Arrival) -> _Understood:
         return _Understood(Verdict.INVALID, signature, reason=failure.message, error=failure)
     await _limit(arrival, len(events))
     ruled = _ruled(arrival, events)
-    return _Understood(Verdict.ACCEPTED, signature, ruled, " ".join(ruled.warnings))
+    return _Understood(Verdict.ACCEPTED, signature, ruled, change, " ".join(ruled.warnings))
+
+
+def _parse(arrival: Arrival) -> tuple[Sequence[Event], ChangeEvent | None]:
+    sent = (arrival.headers, arrival.query, arrival.body)
+    if read_change := CHANGE_PARSERS.get(arrival.kind):
+        return [], read_change(*sent)
+    return PARSERS[arrival.kind](*sent), None
 
 
 async def _limit(arrival: Arrival, cost: int) -> None:
@@ -132,24 +150,6 @@ def _ruled(arrival: Arrival, events: Sequence[Event]) -> Ruled:
     )
 
 
-def _record(arrival: Arrival, understood: _Understood) -> DeliveryRecord:
-    owner = arrival.owner
-    return DeliveryRecord(
-        id=arrival.id,
-        integration_id=owner.integration_id,
-        kind=arrival.kind,
-        via=arrival.via,
-        received_at=arrival.received_at,
-        headers=masking.mask_headers(arrival.headers, owner.key),
-        query=masking.mask_query(arrival.query, owner.key),
-        body=masking.mask_body(arrival.kind, arrival.body, owner.key),
-        verdict=understood.verdict,
-        reason=understood.reason,
-        signature=understood.signature,
-        replay_of=arrival.replay_of,
-    )
-
-
 def _received(arrival: Arrival, event: Event, routing: Routing | None) -> Received:
     owner = arrival.owner
     return Received(
@@ -159,5 +159,12 @@ def _received(arrival: Arrival, event: Event, routing: Routing | None) -> Receiv
         sender=owner.name,
         key=owner.key,
         delivery_id=arrival.id,
-        routing=routing,
+        routing=_prioritized(event, routing),
     )
+
+
+def _prioritized(event: Event, routing: Routing | None) -> Routing | None:
+    """The vendor's own priority holds unless a rule chose one."""
+    if not event.priority or (routing is not None and routing.priority):
+        return routing
+    return replace(routing or Routing(), priority=event.priority)

@@ -3,14 +3,22 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import quote
 
 from incidents.integrations import PARSERS, pagerduty
 
 EVENTS = "events"
 PAGERDUTY = "pagerduty"
+PAGERDUTY_CHANGE = "pagerduty-change"
+OPSGENIE = "opsgenie"
 # Keys of the two event APIs work on both: a client that speaks one often speaks the other.
 EVENT_API_KINDS = frozenset({EVENTS, PAGERDUTY})
+OPSGENIE_KINDS = frozenset({OPSGENIE})
+Dialect = Literal["opsknight", "pagerduty", "opsgenie"]
+DIALECTS: Final[dict[str, Dialect]] = {PAGERDUTY: "pagerduty", OPSGENIE: "opsgenie"}
 
+_ALERT_API = re.compile(r"(?:/api/integrations/opsgenie)?/v2/alerts((?:/.*)?)$")
 _INTEGRATION = re.compile(r"/api/integrations/([a-z0-9-]+)(?:/([^/]+))?")
 
 
@@ -21,35 +29,52 @@ class Route:
     kind: str  # the parser
     kinds: frozenset[str]  # the kinds of integration whose keys work here
     path_key: str = ""
-    speaks_pagerduty: bool = False  # answers in PagerDuty's shapes
+    dialect: Dialect = "opsknight"  # whose shapes its answers have
+    takes_any_method: bool = False  # else POST only
+    rest: str = ""  # of the Alert API: what follows /v2/alerts, as it was sent
 
     @property
     def where_key_goes(self) -> str:
         """For the error message of a request without a key."""
-        if self.speaks_pagerduty:
+        if self.dialect == "pagerduty":
             return "as routing_key in the body"
+        if self.dialect == "opsgenie":
+            return "in the header “Authorization: GenieKey <key>”"
         if self.kind == EVENTS:
             return "in the header “Authorization: Token token=<key>”"
         return f"in the address, as /api/integrations/{self.kind}/<key>"
 
 
 _EVENTS_ROUTE = Route(EVENTS, EVENT_API_KINDS)
-_PAGERDUTY_ROUTE = Route(PAGERDUTY, EVENT_API_KINDS, speaks_pagerduty=True)
+_PAGERDUTY_ROUTE = Route(PAGERDUTY, EVENT_API_KINDS, dialect="pagerduty")
+_CHANGE_ROUTE = Route(PAGERDUTY_CHANGE, EVENT_API_KINDS, dialect="pagerduty")
 
 
-def find_route(path: str) -> Route | None:
-    """The route of a path, with or without a trailing slash."""
+def find_route(path: str, raw_path: str = "") -> Route | None:
+    """The route of a path, with or without a trailing slash.
+
+    `raw_path` is the path as it was sent: an alias may have a slash in it.
+    """
     path = path.rstrip("/")
     if path == "/api/events":
         return _EVENTS_ROUTE
     if path in ("/v2/enqueue", "/api/integrations/pagerduty/v2/enqueue"):
         return _PAGERDUTY_ROUTE
+    if path in ("/v2/change/enqueue", "/api/integrations/pagerduty/v2/change/enqueue"):
+        return _CHANGE_ROUTE
+    if found := _ALERT_API.match(raw_path or quote(path)):
+        return _alert_api(found[1])
     match = _INTEGRATION.fullmatch(path)
     if match is None or match[1] not in PARSERS:
         return None
     kind = match[1]
     kinds = EVENT_API_KINDS if kind in EVENT_API_KINDS else frozenset({kind})
-    return Route(kind, kinds, match[2] or "", speaks_pagerduty=kind == PAGERDUTY)
+    return Route(kind, kinds, match[2] or "", DIALECTS.get(kind, "opsknight"))
+
+
+def _alert_api(rest: str) -> Route:
+    rest = rest.rstrip("/")
+    return Route(OPSGENIE, OPSGENIE_KINDS, dialect="opsgenie", takes_any_method=True, rest=rest)
 
 
 def find_key(
@@ -65,9 +90,9 @@ def find_key(
     value = value.strip()
     if scheme.lower() == "token" and value.startswith("token="):
         return value.removeprefix("token=").strip("\"'")
-    if scheme.lower() == "bearer" and value:
+    if scheme.lower() in ("bearer", "geniekey") and value:
         return value
-    for name in ("integrationKey", "integration_key", "key"):
+    for name in ("integrationKey", "integration_key", "key", "apiKey"):
         if query.get(name):
             return query[name]
-    return pagerduty.routing_key(body) if route.speaks_pagerduty else ""
+    return pagerduty.routing_key(body) if route.dialect == "pagerduty" else ""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from incidents.intake.events import Event
+from incidents.intake.events import ChangeEvent, Event
 from incidents.integrations import (
     appdynamics,
     azure,
@@ -24,6 +24,7 @@ from incidents.integrations import (
     newrelic,
     opsgenie,
     pagerduty,
+    pagerduty_changes,
     pingdom,
     prometheus,
     sentry,
@@ -37,6 +38,7 @@ from incidents.integrations import (
 )
 
 Parse = Callable[[Mapping[str, str], Mapping[str, str], bytes], list[Event]]
+ParseChange = Callable[[Mapping[str, str], Mapping[str, str], bytes], ChangeEvent]
 
 # By Integration.Kind. Header names are lower case; the query has the last value of each name.
 PARSERS: Final[dict[str, Parse]] = {
@@ -69,4 +71,9 @@ PARSERS: Final[dict[str, Parse]] = {
     "uptimerobot": uptimerobot.parse,
     "vercel": vercel.parse,
     "zabbix": zabbix.parse,
+}
+
+# Formats of messages that open nothing; they come with the keys of other kinds.
+CHANGE_PARSERS: Final[dict[str, ParseChange]] = {
+    "pagerduty-change": pagerduty_changes.parse_change,
 }

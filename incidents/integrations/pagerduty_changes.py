@@ -5,27 +5,14 @@ https://developer.pagerduty.com/api-reference/95db350959c37-send-change-events-t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from incidents.intake.decoding import decode
-from incidents.intake.events import MAX_SOURCE, MAX_SUMMARY, one_line, parse_time
+from incidents.intake.events import MAX_SOURCE, MAX_SUMMARY, ChangeEvent, one_line, parse_time
 from incidents.integrations.events_api import as_details
 from incidents.integrations.pagerduty import Image, PagerDutyLink, blank, links_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeEvent:
-    """One change, understood."""
-
-    summary: str  # one line, at most 500 characters
-    source: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
-    links: list[dict[str, str]] = field(default_factory=list)  # [{"href", "text"}]
-    occurred_at: datetime | None = None  # the sender's clock; aware
 
 
 class Payload(msgspec.Struct):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from incidents.services.change_records import ChangeRow
 from incidents.services.intake_sql import as_json, columns
 
 MAX_REASON = 1000
@@ -31,6 +32,7 @@ class DeliveryRecord:
     replay_of: UUID | None = None
     was_spooled: bool = False
     results: list[dict[str, Any]] = field(default_factory=list)
+    change: ChangeRow | None = None  # what it brought, when that was no event
 
 
 def insert_deliveries(records: Sequence[DeliveryRecord]) -> None:

@@ -17,6 +17,7 @@ from incidents.intake.events import Event
 from incidents.intake.rules import Routing
 from incidents.models import Delivery, TimelineEntry
 from incidents.services import intake_sql as sql
+from incidents.services.change_records import insert_changes
 from incidents.services.delivery_records import DeliveryRecord, insert_deliveries
 from incidents.services.intake_sql import AlertRow, EntryRow, Track
 from opsknight.errors import NotAllowed, OpsKnightError
@@ -143,7 +144,7 @@ class _Work:
         """Write each delivery with what became of its events."""
         records = {r.id: r for r in self.records if r.integration_id in self.keys}
         for record in records.values():
-            record.results = []
+            record.results = [{"action": "changed"}] if record.change else []
         for received, outcome in zip(self.received, outcomes, strict=True):
             ours = records.get(received.delivery_id) if received.delivery_id else None
             if ours is None:
@@ -153,6 +154,7 @@ class _Work:
                 ours.verdict = Delivery.Verdict.REFUSED
                 ours.reason = outcome.error.message
         insert_deliveries(list(records.values()))
+        insert_changes([r.change for r in self.records if r.change is not None])
 
     def _look_up(self, received: list[Received]) -> None:
         keys = {(r.service_id, r.event.dedup_key) for r in received}

@@ -121,8 +121,11 @@ def resolve_incidents(
         return _settle(changed)
 
 
-def add_note(*, incident_id: int, actor: User | None, text: str) -> TimelineEntry:
-    """Write a note on the timeline; raises InvalidInput when it is empty or too long."""
+def add_note(*, incident_id: int, actor: User | None, text: str, source: str = "") -> TimelineEntry:
+    """Write a note on the timeline; raises InvalidInput when it is empty or too long.
+
+    `source` is shown as its author when that is no person.
+    """
     text = text.replace("\x00", "").strip()
     if not text:
         raise InvalidInput("Write something first.", fields={"text": ["A note needs a text."]})
@@ -132,7 +135,12 @@ def add_note(*, incident_id: int, actor: User | None, text: str) -> TimelineEntr
     now = timezone.now()
     with transaction.atomic():
         entry = build_entry(
-            incident_id=incident_id, kind=Kind.NOTE, message=text, now=now, actor=actor
+            incident_id=incident_id,
+            kind=Kind.NOTE,
+            message=text,
+            now=now,
+            actor=actor,
+            actor_label=source if actor is None else "",
         )
         entry.save()
         _touch(incident_id, now)

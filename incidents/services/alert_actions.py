@@ -1,0 +1,72 @@
+"""What a monitoring system does to one incident that it names by number, or writes about.
+
+Everything that is known by its alias goes through the door instead.
+"""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from django.db import transaction
+
+from incidents.models import Incident, Integration
+from incidents.services import lifecycle
+from incidents.services.delivery_records import DeliveryRecord, insert_deliveries
+from opsknight.errors import InvalidInput, NotAllowed
+
+Action = Literal["acknowledge", "unacknowledge", "close", "delete", "notes"]
+MAX_LABEL: Final = 200
+
+
+def act_on_incident(
+    *, incident: Incident, action: Action, record: DeliveryRecord, key: str, user: str, note: str
+) -> None:
+    """Do it, and record the delivery that asked for it; both or neither.
+
+    Raises NotAllowed when the key is not the integration's any more, InvalidInput for a note
+    without text, Conflict when the incident's state does not allow it.
+    """
+    if action == "notes" and not note:
+        raise InvalidInput("Note can not be empty.", fields={"note": ["Note can not be empty."]})
+    with transaction.atomic():
+        sender = Integration.objects.filter(pk=record.integration_id, key=key, enabled=True).first()
+        if sender is None:
+            raise NotAllowed("This key is unknown or disabled.")
+        who = f"{user} ({sender.name})" if user else sender.name
+        result = _ACTS[action](incident, who[:MAX_LABEL])
+        if note:
+            text = note[: lifecycle.MAX_NOTE_LENGTH]
+            lifecycle.add_note(
+                incident_id=incident.pk, actor=None, text=text, source=who[:MAX_LABEL]
+            )
+        record.results = [
+            {"action": result, "dedup_key": incident.dedup_key or "", "incident": incident.pk}
+        ]
+        insert_deliveries([record])
+
+
+def _acknowledge(incident: Incident, who: str) -> str:
+    lifecycle.acknowledge_incidents(incident_ids=[incident.pk], actor=None, source=who)
+    return "acknowledged"
+
+
+def _unacknowledge(incident: Incident, who: str) -> str:
+    lifecycle.unacknowledge_incident(incident_id=incident.pk, actor=None)
+    return "unacknowledged"
+
+
+def _close(incident: Incident, who: str) -> str:
+    lifecycle.resolve_incidents(incident_ids=[incident.pk], actor=None, source=who)
+    return "resolved"
+
+
+def _only_note(incident: Incident, who: str) -> str:
+    return "noted"
+
+
+_ACTS: Final[dict[Action, Callable[[Incident, str], str]]] = {
+    "acknowledge": _acknowledge,
+    "unacknowledge": _unacknowledge,
+    "close": _close,
+    "delete": _close,  # its history stays
+    "notes": _only_note,
+}
