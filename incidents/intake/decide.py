@@ -7,7 +7,9 @@ from typing import Literal, assert_never
 from incidents.intake.events import Event, Severity
 
 # "queued": the database is away; it is on disk.
-Result = Literal["triggered", "deduplicated", "acknowledged", "resolved", "ignored", "queued"]
+Result = Literal[
+    "triggered", "folded", "deduplicated", "acknowledged", "resolved", "ignored", "queued"
+]
 
 URGENCY_OF: dict[Severity, str] = {
     "critical": "high",

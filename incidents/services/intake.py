@@ -5,8 +5,9 @@ The number of statements does not depend on the size of the batch. Rows are lock
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import assert_never
 from uuid import UUID
 
 from django.db import transaction
@@ -16,10 +17,15 @@ from incidents.intake.decide import URGENCY_OF, Decision, Result, decide
 from incidents.intake.events import Event
 from incidents.intake.rules import Routing
 from incidents.models import Delivery, TimelineEntry
+from incidents.services import flapping
 from incidents.services import intake_sql as sql
 from incidents.services.change_records import insert_changes
 from incidents.services.delivery_records import DeliveryRecord, insert_deliveries
+from incidents.services.intake_routing import apply_routing, describe_routing, names_of_policies
 from incidents.services.intake_sql import AlertRow, EntryRow, Track
+from incidents.services.past_openings import Key, PastOpenings, past_openings
+from incidents.services.service_facts import ServiceFacts, facts_of
+from incidents.services.storms import Storms
 from opsknight.errors import NotAllowed, OpsKnightError
 
 # Another process may open the same key between our look and our insert; then we look again.
@@ -112,7 +118,11 @@ class _Work:
         self.records = records
         self.now = now
         self.keys: dict[int | None, str | None] = {}
-        self.open: dict[tuple[int, str], Track] = {}
+        self.policies: dict[int, str] = {}  # names, of those that routes chose
+        self.services: dict[int, ServiceFacts] = {}
+        self.storms = Storms({}, now)
+        self.past = PastOpenings()
+        self.open: dict[Key, Track] = {}
         self.tracks: list[Track] = []
         self.alerts: list[AlertRow] = []
         self.entries: list[EntryRow] = []
@@ -122,8 +132,10 @@ class _Work:
         self.keys = sql.present_keys(
             {r.integration_id for r in self.received} | {r.integration_id for r in self.records}
         )
-        services = sql.existing_services({r.service_id for r in self.received})
-        usable = [r.service_id in services and _opens(r, self.keys) for r in self.received]
+        self.services = facts_of({r.service_id for r in self.received})
+        self.storms = Storms(self.services, self.now)
+        self.policies = names_of_policies(r.routing for r in self.received)
+        usable = [r.service_id in self.services and _opens(r, self.keys) for r in self.received]
         self._look_up([r for r, ok in zip(self.received, usable, strict=True) if ok])
         batch = Batch(
             [self._take(r) if ok else _gone(r) for r, ok in zip(self.received, usable, strict=True)]
@@ -131,12 +143,16 @@ class _Work:
         new = [t for t in self.tracks if t.is_new]
         if not sql.insert_incidents(new, self.now):
             return None
-        sql.update_incidents([t for t in self.tracks if not t.is_new], self.now)
+        known = [t for t in self.tracks if not t.is_new and not t.is_storm]
+        sql.update_incidents(known, self.now)
+        self.storms.save(self.now)
         sql.insert_alerts(self.alerts, self.now)
         sql.insert_entries(self.entries, self.now)
         self._record(batch.outcomes)
         batch.changed_ids = [t.id for t in self.tracks]
-        batch.has_triggered = any(t.status == "triggered" for t in new)
+        batch.has_triggered = any(
+            t.status == "triggered" and (t.is_new or t.is_roused) for t in self.tracks
+        )
         batch.has_settled = any(t.is_settled for t in self.tracks)
         return batch
 
@@ -158,35 +174,56 @@ class _Work:
 
     def _look_up(self, received: list[Received]) -> None:
         keys = {(r.service_id, r.event.dedup_key) for r in received}
-        self.open = sql.lock_open_incidents(keys)
+        locked = sql.lock_open_incidents(keys, self.storms.storm_ids)
+        self.open = {(t.service_id, t.dedup_key): t for t in locked if not t.is_storm}
+        self.storms.look_up([t for t in locked if t.is_storm], keys)
         timed = {
             (r.service_id, r.event.dedup_key)
             for r in received
             if r.event.action == "trigger" and r.event.occurred_at is not None
         }
         self.resolved_early = sql.early_resolves(timed - self.open.keys(), self.now)
+        self.past = past_openings(self._keys_to_open(received), self.services, self.now)
+        self.storms.count(self.past)
+
+    def _keys_to_open(self, received: list[Received]) -> set[Key]:
+        """Keys that nothing is open for, or that resolve and trigger again in this batch."""
+        keys: dict[str, set[Key]] = {"trigger": set(), "resolve": set(), "acknowledge": set()}
+        for one in received:
+            keys[one.event.action].add((one.service_id, one.event.dedup_key))
+        closed = {k for k in keys["trigger"] - self.open.keys() if not self.storms.holder_of(k)}
+        return closed | (keys["trigger"] & keys["resolve"])
 
     def _take(self, received: Received) -> Outcome:
         event = received.event
         key = (received.service_id, event.dedup_key)
         track = self.open.get(key)
+        if track is None and (storm := self.storms.holder_of(key)) is not None:
+            return self._take_folded(received, storm)
         decision = decide(
             event,
             status=track.status if track else None,
             resolved_at=self.resolved_early.get(key),
         )
         if track is None and decision.status is not None:
-            track = self._new_track(received, decision)
-        present = received.integration_id if received.integration_id in self.keys else None
-        self.alerts.append(AlertRow(received, track, present))
+            track = self._fresh_track(received)
+            if decision.status == "triggered":
+                if self.storms.must_fold(received.service_id):
+                    return self._fold(received, track)
+                decision = replace(decision, status=track.status)
+            self._open(track, received, decision)
+        self._keep_alert(received, track)
         if track is None:
             return Outcome(event.dedup_key, decision.result, decision.reason)
-        self._apply(received, track, decision)
-        return Outcome(
-            event.dedup_key, decision.result, decision.reason, track, decision.status or ""
-        )
+        reason = self._apply(received, track, decision) or decision.reason
+        return Outcome(event.dedup_key, decision.result, reason, track, track.status)
 
-    def _new_track(self, received: Received, decision: Decision) -> Track:
+    def _keep_alert(self, received: Received, track: Track | None) -> None:
+        present = received.integration_id if received.integration_id in self.keys else None
+        self.alerts.append(AlertRow(received, track, present))
+
+    def _fresh_track(self, received: Received) -> Track:
+        """The incident that an event calls for; nothing of it is written yet."""
         event = received.event
         track = Track(
             id=0,
@@ -198,16 +235,85 @@ class _Work:
             description=event.description,
             is_new=True,
         )
-        self.tracks.append(track)
-        self._tell(track, received, TimelineEntry.Kind.TRIGGERED, "Triggered")
+        if received.routing is not None:
+            apply_routing(track, received.routing, self.policies)
+        maintenance = self.services[track.service_id].maintenance
+        if maintenance is not None and track.status == "triggered":
+            track.status, track.suppressed_until = "suppressed", maintenance.until
         return track
 
-    def _apply(self, received: Received, track: Track, decision: Decision) -> None:
-        """Move the incident on, and say on its timeline what an onlooker wants to know."""
-        if not track.is_new and not track.is_touched:
+    def _open(self, track: Track, received: Received, decision: Decision) -> None:
+        self.tracks.append(track)
+        kind = TimelineEntry.Kind
+        self._tell(track, received, kind.TRIGGERED, "Triggered")
+        routing = received.routing
+        if routing is not None and (said := describe_routing(track, routing, self.policies)):
+            self.entries.append(EntryRow(track, str(kind.CHANGED), said, received.sender))
+        self._tell_maintenance(track)
+        key, facts = (track.service_id, track.dedup_key), self.services[track.service_id]
+        openings = self.past.of_keys.get(key, 0)
+        self.past.of_keys[key] = openings + 1
+        if decision.result == "triggered" and 0 < facts.flapping_openings <= openings:
+            track.is_flapping = True
+            self.entries.append(EntryRow(track, str(kind.FLAPPING), flapping.marked(facts), ""))
+
+    def _tell_maintenance(self, track: Track) -> None:
+        maintenance = self.services[track.service_id].maintenance
+        if maintenance is not None and track.suppressed_until is not None:
+            kind = str(TimelineEntry.Kind.MAINTENANCE)
+            self.entries.append(EntryRow(track, kind, maintenance.told(self.now), ""))
+
+    def _fold(self, received: Received, fresh: Track) -> Outcome:
+        """Let an alert join the storm instead of opening an incident."""
+        storm = self.storms.fold(fresh, received.event)
+        if storm.is_new and not storm.is_touched:
+            kind = str(TimelineEntry.Kind.TRIGGERED)
+            self.entries.append(EntryRow(storm, kind, f"Triggered. {storm.description}", ""))
+            self._tell_maintenance(storm)
+        return self._join_storm(received, storm, "folded", "Alert folded")
+
+    def _take_folded(self, received: Received, storm: Track) -> Outcome:
+        """An event of a key that fires in a storm."""
+        event = received.event
+        match event.action:
+            case "trigger":
+                return self._join_storm(received, storm, "deduplicated", "Alert joined")
+            case "acknowledge":
+                self._keep_alert(received, storm)
+                reason = "It is one of many in a storm. Acknowledge the storm's incident."
+                return Outcome(event.dedup_key, "ignored", reason, storm, storm.status)
+            case "resolve":
+                self.storms.resolve((received.service_id, event.dedup_key))
+                self._keep_alert(received, storm)
+                self._touch(storm)
+                return Outcome(event.dedup_key, "resolved", "", storm, storm.status)
+            case _:
+                assert_never(event.action)
+
+    def _join_storm(self, received: Received, storm: Track, result: Result, what: str) -> Outcome:
+        if self._shows_joined(storm):
+            self._tell(storm, received, TimelineEntry.Kind.ALERT, what)
+        self._keep_alert(received, storm)
+        self._touch(storm)
+        storm.new_alerts += 1
+        storm.last_alert_at = self.now
+        return Outcome(received.event.dedup_key, result, "", storm, storm.status)
+
+    def _touch(self, track: Track) -> None:
+        if not track.is_touched:
             track.is_touched = True
             self.tracks.append(track)
+
+    def _apply(self, received: Received, track: Track, decision: Decision) -> str:
+        """Move the incident on, and say on its timeline what an onlooker wants to know.
+
+        Returns what the sender should know of it, if anything.
+        """
+        if not track.is_new:
+            self._touch(track)
         kind = TimelineEntry.Kind
+        if decision.result == "resolved" and track.is_flapping:
+            return self._keep_open(received, track)
         match decision.result:
             case "deduplicated":
                 if self._shows_joined(track):
@@ -224,10 +330,19 @@ class _Work:
         if received.event.action == "trigger":
             track.new_alerts += 1
             track.last_alert_at = self.now
+            track.quiet_since = None
         if track.status == "resolved":
             self.open.pop((track.service_id, track.dedup_key), None)
         else:
             self.open[(track.service_id, track.dedup_key)] = track
+        return ""
+
+    def _keep_open(self, received: Received, track: Track) -> str:
+        """A flapping incident outlives a resolve; a sweep resolves it when it has been quiet."""
+        track.quiet_since = self.now
+        if self._shows_joined(track):
+            self._tell(track, received, TimelineEntry.Kind.FLAPPING, "Resolve noted, sent")
+        return flapping.kept_open(self.services[track.service_id])
 
     def _shows_joined(self, track: Track) -> bool:
         if track.alert_count + track.new_alerts < JOINED_SHOWN or track.last_alert_at is None:

@@ -43,6 +43,15 @@ class Track:
     is_private: bool = False
     priority: str | None = None
     policy_id: int | None = None  # chosen by a route; None: the service's
+    suppressed_until: datetime | None = None  # the end of the maintenance it was opened in
+    is_flapping: bool = False
+    quiet_since: datetime | None = None  # of a flapping one, resolved by its last event
+    # Of a storm; its dedup_key is "".
+    is_storm: bool = False
+    folded_count: int = 0
+    firing_count: int = 0
+    created_at: datetime | None = None
+    is_roused: bool = False  # it was suppressed and pages from now on
 
 
 @dataclass(slots=True)
@@ -80,17 +89,6 @@ def present_keys(ids: Iterable[int | None]) -> dict[int | None, str | None]:
     )
 
 
-def existing_services(ids: Iterable[int]) -> set[int]:
-    """Those of the ids whose service exists, locked against deletion until commit."""
-    return {
-        row[0]
-        for row in _rows(
-            "SELECT id FROM incidents_service WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE",
-            [list(ids)],
-        )
-    }
-
-
 def existing_policies(ids: Iterable[int]) -> dict[int, str]:
     """The names of those policies that exist, locked against deletion until commit."""
     table = connection.ops.quote_name(policy_model()._meta.db_table)
@@ -98,30 +96,38 @@ def existing_policies(ids: Iterable[int]) -> dict[int, str]:
     return dict(_rows(statement, [list(ids)]))
 
 
-def lock_open_incidents(keys: set[Key]) -> dict[Key, Track]:
-    """The open incident of each key that has one, locked in order of ids.
+_LOCKED = """
+SELECT i.id, i.service_id, i.dedup_key, i.status, i.title, i.urgency, i.acknowledged_at,
+       i.last_alert_at, i.alert_count, i.visibility, i.is_flapping, i.quiet_since, i.is_storm,
+       i.folded_count, i.firing_count, i.created_at, i.priority, i.escalation_policy_id,
+       i.suppressed_until
+"""
+_WITH_KEYS = """
+FROM unnest(%s::bigint[], %s::text[]) AS k (service_id, dedup_key)
+JOIN incidents_incident i
+  ON i.service_id = k.service_id AND i.dedup_key = k.dedup_key
+ AND i.dedup_key IS NOT NULL AND i.status <> 'resolved'
+"""
+_IN_ORDER = "ORDER BY i.id FOR NO KEY UPDATE OF i"
+
+
+def lock_open_incidents(keys: set[Key], storm_ids: Sequence[int] = ()) -> list[Track]:
+    """The open incident of each key that has one, and the storms, locked in order of ids.
 
     NO KEY: rows that refer to an incident (pages, timeline) may be written meanwhile, in any order,
     without a deadlock.
     """
-    rows = _rows(
-        """
-        SELECT i.id, i.service_id, i.dedup_key, i.status, i.title, i.urgency,
-               i.acknowledged_at, i.last_alert_at, i.alert_count, i.visibility
-        FROM unnest(%s::bigint[], %s::text[]) AS k (service_id, dedup_key)
-        JOIN incidents_incident i
-          ON i.service_id = k.service_id AND i.dedup_key = k.dedup_key
-         AND i.dedup_key IS NOT NULL AND i.status <> 'resolved'
-        ORDER BY i.id
-        FOR NO KEY UPDATE OF i
-        """,
-        columns(keys, 2),
-    )
-    return {
-        (row[1], row[2]): Track(
+    if not storm_ids:
+        rows = _rows(f"{_LOCKED} {_WITH_KEYS} {_IN_ORDER}", columns(keys, 2))
+    else:
+        both = f"i.id IN (SELECT i.id {_WITH_KEYS}) OR i.id = ANY(%s)"
+        found = f"FROM incidents_incident i WHERE ({both}) AND i.status <> 'resolved'"
+        rows = _rows(f"{_LOCKED} {found} {_IN_ORDER}", [*columns(keys, 2), list(storm_ids)])
+    return [
+        Track(
             id=row[0],
             service_id=row[1],
-            dedup_key=row[2],
+            dedup_key=row[2] or "",
             status=row[3],
             title=row[4],
             urgency=row[5],
@@ -129,9 +135,18 @@ def lock_open_incidents(keys: set[Key]) -> dict[Key, Track]:
             last_alert_at=row[7],
             alert_count=row[8],
             is_private=row[9] == "private",
+            is_flapping=row[10],
+            quiet_since=row[11],
+            is_storm=row[12],
+            folded_count=row[13],
+            firing_count=row[14],
+            created_at=row[15],
+            priority=row[16],
+            policy_id=row[17],
+            suppressed_until=row[18],
         )
         for row in rows
-    }
+    ]
 
 
 def early_resolves(keys: set[Key], now: datetime) -> dict[Key, datetime]:
@@ -169,9 +184,10 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
     ordered = sorted(tracks, key=lambda t: (t.service_id, t.dedup_key))
     values = [
         (
-            t.id, t.service_id, t.title, t.description, t.status, t.urgency, t.dedup_key,
+            t.id, t.service_id, t.title, t.description, t.status, t.urgency, t.dedup_key or None,
             t.new_alerts, t.last_alert_at, t.acknowledged_at, t.resolved_at, t.priority,
-            t.policy_id,
+            t.policy_id, t.is_storm, t.folded_count, t.firing_count, t.is_flapping, t.quiet_since,
+            t.suppressed_until if t.status == "suppressed" else None,
         )
         for t in ordered
     ]  # fmt: skip
@@ -179,19 +195,22 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
         """
         INSERT INTO incidents_incident
           (id, service_id, title, description, status, urgency, dedup_key, alert_count,
-           last_alert_at, acknowledged_at, resolved_at, priority, escalation_policy_id, escalate_at,
-           visibility, version, is_storm, is_flapping, created_at, updated_at)
+           last_alert_at, acknowledged_at, resolved_at, priority, escalation_policy_id, is_storm,
+           folded_count, firing_count, is_flapping, quiet_since, suppressed_until, escalate_at,
+           visibility, version, created_at, updated_at)
         SELECT v.*, CASE WHEN v.status = 'triggered' THEN statement_timestamp() END, 'public', 1,
-               false, false, %s, %s
+               %s, %s
         FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
                     %s::text[], %s::int[], %s::timestamptz[], %s::timestamptz[],
-                    %s::timestamptz[], %s::text[], %s::bigint[])
+                    %s::timestamptz[], %s::text[], %s::bigint[], %s::bool[], %s::int[], %s::int[],
+                    %s::bool[], %s::timestamptz[], %s::timestamptz[])
           AS v (id, service_id, title, description, status, urgency, dedup_key, alert_count,
-                last_alert_at, acknowledged_at, resolved_at, priority, escalation_policy_id)
+                last_alert_at, acknowledged_at, resolved_at, priority, escalation_policy_id,
+                is_storm, folded_count, firing_count, is_flapping, quiet_since, suppressed_until)
         ON CONFLICT DO NOTHING
         RETURNING id
         """,
-        [now, now, *columns(values, 13)],
+        [now, now, *columns(values, 19)],
     )
     return len(inserted) == len(tracks)
 
@@ -201,9 +220,10 @@ def update_incidents(tracks: Sequence[Track], now: datetime) -> None:
     if not tracks:
         return
     values = [
-        (t.id, t.status, t.new_alerts, t.last_alert_at, t.acknowledged_at, t.resolved_at)
+        (t.id, t.status, t.new_alerts, t.last_alert_at, t.acknowledged_at, t.resolved_at,
+         t.quiet_since)
         for t in tracks
-    ]
+    ]  # fmt: skip
     _run(
         """
         UPDATE incidents_incident i
@@ -214,14 +234,16 @@ def update_incidents(tracks: Sequence[Track], now: datetime) -> None:
             resolved_at = v.resolved_at,
             escalate_at = CASE WHEN v.status = 'triggered' THEN i.escalate_at END,
             snoozed_until = CASE WHEN v.status = 'snoozed' THEN i.snoozed_until END,
+            suppressed_until = CASE WHEN v.status = 'suppressed' THEN i.suppressed_until END,
+            quiet_since = v.quiet_since,
             version = i.version + 1,
             updated_at = %s
         FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::timestamptz[], %s::timestamptz[],
-                    %s::timestamptz[])
-          AS v (id, status, new_alerts, last_alert_at, acknowledged_at, resolved_at)
+                    %s::timestamptz[], %s::timestamptz[])
+          AS v (id, status, new_alerts, last_alert_at, acknowledged_at, resolved_at, quiet_since)
         WHERE i.id = v.id
         """,
-        [now, *columns(values, 6)],
+        [now, *columns(values, 7)],
     )
 
 

@@ -1,0 +1,23 @@
+"""Keys that open and resolve again and again: what is said of them.
+
+A key that opened more often than its service allows is marked. Its incident pages like any other,
+once, and stays open through further resolves until it has been quiet (`storm_sweep`).
+"""
+
+from incidents.services.service_facts import ServiceFacts
+
+
+def marked(facts: ServiceFacts) -> str:
+    """For the timeline of the incident that is marked."""
+    return (
+        f"Flapping: opened more than {facts.flapping_openings} times in {facts.flapping_minutes} "
+        f"min. It stays open until it has been resolved for {facts.flapping_minutes} min."
+    )
+
+
+def kept_open(facts: ServiceFacts) -> str:
+    """For the sender of a resolve that does not close the incident."""
+    return (
+        "The key is flapping: the incident stays open until it has been resolved for "
+        f"{facts.flapping_minutes} min."
+    )

@@ -1,0 +1,83 @@
+"""How much was opened lately: what makes a storm, and what makes a key flap.
+
+One statement for a batch, and none for a batch that opens nothing. It reads index entries of the
+last minutes only, at most as many as the limits of the service ask for.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from incidents.services.service_facts import ServiceFacts
+
+Key = tuple[int, str]  # service id, dedup key
+STORM_PERIOD = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class PastOpenings:
+    """Counts; what is missing is 0."""
+
+    of_services: dict[int, int] = field(default_factory=dict)  # in the last minute
+    of_keys: dict[Key, int] = field(default_factory=dict)  # in the service's flapping period
+
+
+_OPENINGS = """
+SELECT s.service_id, NULL, s_incidents.n + s_members.n
+FROM unnest(%(storm_services)s::bigint[], %(thresholds)s::int[]) AS s (service_id, threshold)
+CROSS JOIN LATERAL (
+  SELECT count(*) AS n FROM (
+    SELECT 1 FROM incidents_incident i
+    WHERE i.service_id = s.service_id AND i.created_at > %(storm_since)s LIMIT s.threshold
+  ) AS few
+) AS s_incidents
+CROSS JOIN LATERAL (
+  SELECT count(*) AS n FROM (
+    SELECT 1 FROM incidents_stormmember m
+    WHERE m.service_id = s.service_id AND m.opened_at > %(storm_since)s LIMIT s.threshold
+  ) AS few
+) AS s_members
+UNION ALL
+SELECT k.service_id, k.dedup_key, k_incidents.n
+FROM unnest(%(services)s::bigint[], %(keys)s::text[], %(since)s::timestamptz[], %(openings)s::int[])
+  AS k (service_id, dedup_key, since, openings)
+CROSS JOIN LATERAL (
+  SELECT count(*) AS n FROM (
+    SELECT 1 FROM incidents_incident i
+    WHERE i.service_id = k.service_id AND i.dedup_key = k.dedup_key AND i.dedup_key IS NOT NULL
+      AND i.status = 'resolved' AND i.created_at > k.since
+    LIMIT k.openings
+  ) AS few
+) AS k_incidents
+WHERE k_incidents.n > 0
+"""
+
+
+def past_openings(
+    keys: Collection[Key], services: Mapping[int, ServiceFacts], now: datetime
+) -> PastOpenings:
+    """What the keys that may open an incident, and their services, opened before."""
+    storms = [s for pk in {pk for pk, _ in keys} if (s := services[pk]).storm_threshold]
+    flapping = [key for key in keys if services[key[0]].flapping_openings]
+    if not storms and not flapping:
+        return PastOpenings()
+    parameters = {
+        "storm_services": [s.id for s in storms],
+        "thresholds": [s.storm_threshold for s in storms],
+        "storm_since": now - STORM_PERIOD,
+        "services": [pk for pk, _ in flapping],
+        "keys": [key for _, key in flapping],
+        "since": [now - timedelta(minutes=services[pk].flapping_minutes) for pk, _ in flapping],
+        "openings": [services[pk].flapping_openings for pk, _ in flapping],
+    }
+    past = PastOpenings()
+    with connection.cursor() as cursor:
+        cursor.execute(_OPENINGS, parameters)
+        for service_id, dedup_key, count in cursor.fetchall():
+            if dedup_key is None:
+                past.of_services[service_id] = count
+            else:
+                past.of_keys[service_id, dedup_key] = count
+    return past

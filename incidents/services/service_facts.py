@@ -1,0 +1,75 @@
+"""What the intake must know of the services in a batch: one statement, however many."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from incidents.maintenance import Maintenance, maintenance_at
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFacts:
+    """A maintenance window that is not over, in the order of the statement's columns."""
+
+    reason: str
+    starts_at: datetime
+    ends_at: datetime
+    repeat: str
+    time_zone: str
+    repeat_until: datetime | None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """One service, as its row is now."""
+
+    id: int
+    name: str
+    storm_threshold: int
+    flapping_openings: int
+    flapping_minutes: int
+    storm_id: int | None  # its open storm incident
+    maintenance: Maintenance | None  # which holds now, by the database's clock
+
+
+_FACTS = """
+SELECT s.id, s.name, s.storm_threshold, s.flapping_openings, s.flapping_minutes,
+       (SELECT i.id FROM incidents_incident i
+        WHERE i.service_id = s.id AND i.is_storm AND i.status <> 'resolved'),
+       (SELECT json_agg(json_build_array(w.reason, w.starts_at, w.ends_at, w.repeat, w.time_zone,
+                                         w.repeat_until))
+        FROM incidents_maintenancewindow w
+        WHERE w.service_id = s.id AND w.ended_at IS NULL),
+       statement_timestamp()
+FROM incidents_service s WHERE s.id = ANY(%s) ORDER BY s.id FOR KEY SHARE OF s
+"""
+
+
+def facts_of(ids: Iterable[int]) -> dict[int, ServiceFacts]:
+    """Those of the ids whose service exists, locked against deletion until commit."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FACTS, [list(ids)])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return {row[0]: ServiceFacts(*row[:6], _maintenance(row[6], row[7])) for row in rows}
+
+
+def _maintenance(windows: list[list[Any]] | str | None, at: datetime) -> Maintenance | None:
+    if not windows:
+        return None
+    return maintenance_at([_window(columns) for columns in windows], at)
+
+
+def _window(columns: list[Any]) -> WindowFacts:
+    reason, starts_at, ends_at, repeat, zone, repeat_until = columns
+    return WindowFacts(
+        reason=reason,
+        starts_at=datetime.fromisoformat(starts_at),
+        ends_at=datetime.fromisoformat(ends_at),
+        repeat=repeat,
+        time_zone=zone,
+        repeat_until=datetime.fromisoformat(repeat_until) if repeat_until else None,
+    )
