@@ -11,7 +11,7 @@ CONNECTIONS = 64
 SECONDS = 10.0
 MAKE_KEY = """
 from incidents.models import Integration, Service
-service, _ = Service.objects.get_or_create(name="Bench")
+service, _ = Service.objects.get_or_create(name="Bench", defaults={"storm_threshold": 0})
 print(Integration.objects.create(service=service, name="Bench", kind="events").key)
 """
 

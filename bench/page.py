@@ -25,7 +25,7 @@ user = User.objects.create_user("bench@example.com", name="Bench", status="activ
 policy = EscalationPolicy.objects.create(name="Bench", repeat_times=0)
 step = PolicyStep.objects.create(policy=policy)
 StepTarget.objects.create(step=step, user=user)
-service = Service.objects.create(name="Bench", escalation_policy=policy)
+service = Service.objects.create(name="Bench", escalation_policy=policy, storm_threshold=0)
 print(Integration.objects.create(service=service, name="Bench", kind="events").key)
 """
 

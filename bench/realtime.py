@@ -20,7 +20,7 @@ PREPARE = """
 from django.test import Client
 from incidents.models import Integration, Service
 from opsknight.models import User
-service = Service.objects.create(name="Bench")
+service = Service.objects.create(name="Bench", storm_threshold=0)
 user = User.objects.create_user("bench@example.com", name="Bench", role="admin", status="active")
 client = Client()
 client.force_login(user)

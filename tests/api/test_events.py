@@ -62,6 +62,7 @@ def test_integration_key_sends_to_its_own_service_only(service: Service) -> None
 
 
 def test_list_is_stored_as_a_whole_and_answered_one_by_one(carol: Asker, service: Service) -> None:
+    Service.objects.update(storm_threshold=0)
     events = [trigger(service, dedup_key=f"disk-{n}") for n in range(99)]
 
     response = carol.post("events", [*events, events[0]])

@@ -26,7 +26,7 @@ policy = EscalationPolicy.objects.create(name="Both, once", repeat_times=0)
 step = PolicyStep.objects.create(policy=policy)
 for person in people:
     StepTarget.objects.create(step=step, user=person)
-service = Service.objects.create(name="Checkout", escalation_policy=policy)
+service = Service.objects.create(name="Checkout", escalation_policy=policy, storm_threshold=0)
 for kind in ("events", "prometheus", "pagerduty"):
     print(kind, Integration.objects.create(service=service, name=kind, kind=kind).key)
 """
