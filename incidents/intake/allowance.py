@@ -36,9 +36,10 @@ class _Account:
 
 
 class Allowance:
-    """The accounts of this process."""
+    """The accounts of this process; `name` keeps what is counted apart from other counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._prefix = f"{LEASE_PREFIX}{name}:"
         self._accounts: OrderedDict[int, _Account] = OrderedDict()
 
     async def take(self, integration_id: int, *, limit: int, cost: int) -> None:
@@ -54,7 +55,8 @@ class Allowance:
         if account.minute == minute and account.is_spent:
             raise _too_many(limit)
         lease = sync_to_async(_lease, thread_sensitive=False)
-        if not await lease(account, integration_id, minute, limit, cost):
+        key = f"{self._prefix}{integration_id}:{minute}"
+        if not await lease(account, key, minute, limit, cost):
             raise _too_many(limit)
 
     def _account(self, integration_id: int) -> _Account:
@@ -66,13 +68,13 @@ class Allowance:
         return account
 
 
-def _lease(account: _Account, integration_id: int, minute: int, limit: int, cost: int) -> bool:
+def _lease(account: _Account, key: str, minute: int, limit: int, cost: int) -> bool:
     with account.lock:  # those who came meanwhile live on what the first one fetches
         if account.minute != minute:
             account.minute, account.left, account.is_spent = minute, 0, False
         if account.left < cost and not account.is_spent:
             share = max(cost, limit // SHARES)
-            granted = _granted(integration_id, minute, limit, share)
+            granted = _granted(key, limit, share)
             account.left += granted
             account.is_spent = granted < share
         if account.left < cost:
@@ -81,9 +83,8 @@ def _lease(account: _Account, integration_id: int, minute: int, limit: int, cost
         return True
 
 
-def _granted(integration_id: int, minute: int, limit: int, share: int) -> int:
+def _granted(key: str, limit: int, share: int) -> int:
     """How much of the share is still free of the minute's limit."""
-    key = f"{LEASE_PREFIX}{integration_id}:{minute}"
     try:
         with _client().pipeline(transaction=False) as pipeline:
             pipeline.incrby(key, share)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from asgiref.sync import async_to_sync
 
+from incidents.intake import beats
 from incidents.intake.allowance import Allowance
 from incidents.intake.arrivals import Arrival
 from incidents.intake.committer import shared_committer
@@ -30,8 +31,8 @@ Verdict = Delivery.Verdict
 # Forged deliveries of one integration that are recorded in a minute; the others are only refused.
 REFUSALS_A_MINUTE = 60
 
-allowance = Allowance()
-_refusals = Allowance()
+allowance = Allowance("events")
+_refusals = Allowance("refusals")
 
 
 class ParserFailed(OpsKnightError):
@@ -152,6 +153,9 @@ def _ruled(arrival: Arrival, events: Sequence[Event]) -> Ruled:
 
 def _received(arrival: Arrival, event: Event, routing: Routing | None) -> Received:
     owner = arrival.owner
+    is_beat = arrival.kind == beats.KIND
+    if is_beat:
+        event = beats.as_beat(event, owner.integration_id, owner.name)
     return Received(
         event=event,
         service_id=owner.service_id,
@@ -160,6 +164,7 @@ def _received(arrival: Arrival, event: Event, routing: Routing | None) -> Receiv
         key=owner.key,
         delivery_id=arrival.id,
         routing=_prioritized(event, routing),
+        is_beat=is_beat,
     )
 
 

@@ -144,6 +144,16 @@ def test_an_empty_signature_proves_nothing(knock: Door, empty: str) -> None:
     assert "is wrong" in refusal(response)
 
 
+def test_a_forgery_is_recorded_beside_what_is_genuine(knock: Door) -> None:
+    integration = signed_integration("github")
+    body = payload("github", "workflow_run_failure")
+
+    send(knock, integration, body, signing.github(SECRET, body))
+    send(knock, integration, body, signing.github(OLD_SECRET, body))
+
+    assert list(Delivery.objects.values_list("verdict", flat=True)) == ["refused", "accepted"]
+
+
 def test_old_secret_holds_during_the_rotation(knock: Door) -> None:
     integration = signed_integration(
         "github",

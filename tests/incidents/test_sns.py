@@ -218,7 +218,7 @@ def test_without_the_setting_only_amazons_hosts_are_believed(
         (302, b""),
         (200, b"<html>"),
         (200, certificate(ec.generate_private_key(ec.SECP256R1()))),
-        (200, certificate(rsa.generate_private_key(65537, 1024))),
+        (200, certificate(rsa.generate_private_key(65537, 1024))),  # noqa: S505
         (200, b"x" * 100_000),
     ],
     ids=["absent", "elsewhere", "page", "no RSA", "short key", "too long"],
