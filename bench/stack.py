@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.embedded import EmbeddedPostgres, EmbeddedRedis
@@ -30,6 +31,11 @@ class Stack:
     port: int
     env: dict[str, str]
 
+    @property
+    def home(self) -> Path:
+        """The data folder."""
+        return Path(self.env["OPSKNIGHT_HOME"])
+
     def manage(self, *arguments: str, stdin: str = "") -> str:
         """Run a management command; its output."""
         command = [sys.executable, "manage.py", *arguments]
@@ -46,8 +52,32 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class DoorStack(Stack):
+    """The door alone, whose parts can be stopped and started."""
+
+    postgres: EmbeddedPostgres
+    listener: socket.socket
+    webs: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def start_webs(self) -> None:
+        """Start the web processes on the shared socket, and wait until they answer."""
+        fd = self.listener.fileno()
+        command = [sys.executable, "-m", "config.web", "--fd", str(fd)]
+        for _ in range(WEB_PROCESSES):
+            self.webs.append(subprocess.Popen(command, cwd=ROOT, env=self.env, pass_fds=(fd,)))
+        await_answer(f"http://127.0.0.1:{self.port}/api/health")
+
+    def stop_webs(self, signum: signal.Signals = signal.SIGTERM) -> None:
+        """End them all and wait for it."""
+        for web in self.webs:
+            web.send_signal(signum)
+        while self.webs:
+            self.webs.pop().wait(10)
+
+
 @contextmanager
-def door_stack() -> Iterator[Stack]:
+def door_stack(**settings: str) -> Iterator[DoorStack]:
     """A durable PostgreSQL, Redis and the web processes: the door, and nothing that pages."""
     home = Path(tempfile.mkdtemp(prefix="opsknight-bench-"))
     home.chmod(0o711)
@@ -58,24 +88,15 @@ def door_stack() -> Iterator[Stack]:
         port = free_port()
         stores = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
         env = os.environ | stores | {"OPSKNIGHT_HOME": str(home), "OPSKNIGHT_PORT": str(port)}
-        stack = Stack(port, env)
-        stack.manage("migrate", "-v0")
-        stack.manage("collectstatic", "--noinput", "-v0")
         with listen("127.0.0.1", port) as listener:
-            fd = listener.fileno()
-            command = [sys.executable, "-m", "config.web", "--fd", str(fd)]
-            webs = [
-                subprocess.Popen(command, cwd=ROOT, env=env, pass_fds=(fd,))
-                for _ in range(WEB_PROCESSES)
-            ]
-        try:
-            await_answer(f"http://127.0.0.1:{port}/api/health")
-            yield stack
-        finally:
-            for web in webs:
-                web.terminate()
-            for web in webs:
-                web.wait(10)
+            stack = DoorStack(port, env | settings, postgres, listener)
+            stack.manage("migrate", "-v0")
+            stack.manage("collectstatic", "--noinput", "-v0")
+            try:
+                stack.start_webs()
+                yield stack
+            finally:
+                stack.stop_webs()
     finally:
         redis.stop()
         postgres.stop()

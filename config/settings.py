@@ -312,7 +312,7 @@ LOGGING = {
     "loggers": {
         "django_eventstream": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
-        "daphne": {"level": "WARNING"},
+        "uvicorn": {"level": "WARNING"},
         # The sweeps run every two seconds: a line for each would hide every other line.
         "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},

@@ -10,7 +10,10 @@ from realtime.publish import publish_now
 
 logger = logging.getLogger(__name__)
 
-ANNOUNCE_EVERY_SECONDS = 0.02
+# Between two messages: a crowd of changes shares fewer of them.
+PAUSE_SECONDS = 0.02
+CROWD = 20
+CROWD_PAUSE_SECONDS = 0.1
 
 
 class Announcer:
@@ -50,4 +53,4 @@ class Announcer:
                     publish_now("incident", sorted(changed))
             except Exception:  # the thread must live; sweeps and polling cover what was lost
                 logger.exception("Announcing a batch failed.")
-            time.sleep(ANNOUNCE_EVERY_SECONDS)
+            time.sleep(CROWD_PAUSE_SECONDS if len(changed) >= CROWD else PAUSE_SECONDS)

@@ -24,7 +24,7 @@ def shared_server(
     django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
     """One web process for many tests."""
-    log = tmp_path_factory.mktemp("live") / "daphne.log"
+    log = tmp_path_factory.mktemp("live") / "web.log"
     with (
         log.open("wb") as file,
         running_server(
@@ -46,4 +46,4 @@ def live(shared_server: LiveServer, transactional_db: None) -> Iterator[LiveServ
 @pytest.fixture
 def log_file(tmp_path: Path) -> Path:
     """Where a server of the test's own may log."""
-    return tmp_path / "daphne.log"
+    return tmp_path / "web.log"

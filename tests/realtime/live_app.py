@@ -1,13 +1,16 @@
-"""The whole application as Daphne serves it, with topics for the tests and a look inside.
+"""The whole application as it is served, with topics for the tests and a look inside.
 
-Run by tests/realtime/server.py as `daphne tests.realtime.live_app:application`.
+Run by tests/realtime/server.py as `python -m tests.realtime.live_app <port>`.
 """
 
 import json
+import sys
 import threading
 from typing import Any
 
 from config.asgi import application as opsknight_application
+from config.listening import listen
+from config.web import make_server
 from opsknight.models import User
 from realtime import bus, streams, subscriber, topics
 from realtime.access import EVERYBODY, team_channel
@@ -66,3 +69,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     }
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": json.dumps(inside).encode()})
+
+
+if __name__ == "__main__":
+    make_server(application).run(sockets=[listen("127.0.0.1", int(sys.argv[1]))])

@@ -1,4 +1,4 @@
-"""A real Daphne on a real port, pages that stay open, and another process that publishes."""
+"""A real web server on a real port, pages that stay open, and another process that publishes."""
 
 import json
 import os
@@ -167,13 +167,12 @@ class LiveServer:
 
 @contextmanager
 def running_server(log: IO[bytes], **environment: str) -> Iterator[LiveServer]:
-    """Daphne on a free port, with these variables of the environment."""
+    """The server on a free port, with these variables of the environment."""
     port = _free_port()
     env = os.environ | environment
-    daphne = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port)]
     web = subprocess.Popen(
-        [*daphne, "tests.realtime.live_app:application"], env=env, stdout=log, stderr=log,
-        preexec_fn=die_with_parent(signal.SIGKILL),
+        [sys.executable, "-m", "tests.realtime.live_app", str(port)], env=env, stdout=log,
+        stderr=log, preexec_fn=die_with_parent(signal.SIGKILL),
     )  # fmt: skip
     publisher = subprocess.Popen(
         [sys.executable, "-m", "tests.realtime.publisher"], env=env, text=True, stderr=log,
@@ -182,7 +181,7 @@ def running_server(log: IO[bytes], **environment: str) -> Iterator[LiveServer]:
     server = LiveServer(port, web, publisher)
     try:
         assert eventually(lambda: _answers(port) or web.poll() is not None, within=30)
-        assert web.poll() is None, "Daphne did not start"
+        assert web.poll() is None, "the server did not start"
         yield server
     finally:
         server.client.close()
