@@ -11,6 +11,7 @@ from rest_framework.routers import SimpleRouter
 from config.health import health
 from escalations.api.policies import PolicyViewSet
 from escalations.api.schedules import ScheduleViewSet
+from incidents.api.changes import ChangeViewSet
 from incidents.api.events import EventViewSet
 from incidents.api.incidents import IncidentViewSet
 from incidents.api.services import IntegrationViewSet, ServiceViewSet
@@ -27,6 +28,7 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
 router = SimpleRouter()
 # A redirect would turn a POST into a GET, so both forms are the address.
 router.trailing_slash = "/?"
+router.register("changes", ChangeViewSet, basename="change")
 router.register("escalation-policies", PolicyViewSet, basename="escalation-policy")
 router.register("events", EventViewSet, basename="event")
 router.register("incidents", IncidentViewSet, basename="incident")

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from incidents import selectors
 from incidents.models import Alert, Incident, TimelineEntry
 from incidents.web.answers import signed_in
+from incidents.web.changes import changes_before_panel
 from incidents.web.forms import ReassignForm, ResolveForm
 from opsknight.models import User
 
@@ -76,6 +77,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "unshown_alerts": max(incident.alert_count - len(alerts), 0),
         "resolve_form": ResolveForm(auto_id="resolve_%s"),
         "reassign_form": ReassignForm.of(incident),
+        **changes_before_panel(incident),
     }
     return render(request, "incidents/detail.html", context | _entries(request, incident))
 

@@ -13,6 +13,7 @@ from incidents.models import Delivery, Incident, Integration, Service
 from incidents.services import catalog
 from incidents.services.catalog import ServiceValues
 from incidents.web.answers import say, signed_in
+from incidents.web.changes import changes_panel
 from incidents.web.forms import IntegrationForm, ServiceForm
 from opsknight.errors import InvalidInput
 from opsknight.models import User
@@ -72,6 +73,7 @@ def service_context(request: HttpRequest, user: User, shown: Service) -> dict[st
         "may_open": user.is_responder,
         "integrations": integrations_of(user, shown) if may_change else [],
         "form": IntegrationForm(),
+        **changes_panel(request, shown),
     }
 
 

@@ -70,6 +70,7 @@ INTEGRATIONS = [
     _write("services", "POST", "integrations/{integration}/rotate-key", TEAM_SEES),
     _write("services", "DELETE", "integrations/{integration}", TEAM_DELETES),
 ]
+CHANGES = [_read("services", "changes")]
 POLICIES = [
     _read("schedules", "escalation-policies"),
     _read("schedules", "escalation-policies/{policy}"),
@@ -156,4 +157,4 @@ for _name, _sight, _action in (
         _write("incidents", "POST", f"{_path}/notes", _created, {"text": "New"}),  # type: ignore[arg-type]
     ]
 
-ENDPOINTS = [*SERVICES, *INTEGRATIONS, *POLICIES, *SCHEDULES, *PEOPLE, *INCIDENTS]
+ENDPOINTS = [*SERVICES, *CHANGES, *INTEGRATIONS, *POLICIES, *SCHEDULES, *PEOPLE, *INCIDENTS]

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from incidents.models import Change
 from incidents.services.lifecycle import add_note
 from opsknight.models import User
 from tests.api.asking import Asker
@@ -26,6 +27,11 @@ def _incident() -> None:
     IncidentFactory(service=ServiceFactory(team=team), assignee=people[0])
 
 
+def _change() -> None:
+    way = IntegrationFactory(service=ServiceFactory(team=TeamFactory()))
+    Change.objects.create(service=way.service, integration=way, summary="Deployed")
+
+
 def _policy() -> None:
     person = UserFactory()
     targets = [person, TeamFactory(), ScheduleFactory(members=[person])]
@@ -39,6 +45,7 @@ def _service() -> None:
 MAKERS: dict[str, Callable[[], object]] = {
     "services": _service,
     "integrations": IntegrationFactory,
+    "changes": _change,
     "incidents": _incident,
     "escalation-policies": _policy,
     "schedules": lambda: ScheduleFactory(members=UserFactory.create_batch(3)),
@@ -49,6 +56,7 @@ MAKERS: dict[str, Callable[[], object]] = {
 QUERIES = {
     "services": 2,
     "integrations": 2,
+    "changes": 2,
     "incidents": 2,
     "escalation-policies": 4,  # the steps, their targets
     "schedules": 4,  # the layers, their members

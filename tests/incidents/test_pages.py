@@ -368,15 +368,16 @@ def test_incident_page_costs_the_same_with_one_alert_and_with_many(
     address = reverse("incidents:detail", args=[outage.pk])
     client.get(address)
 
-    # session, user, incident, alerts, timeline, people and teams of the reassign form
-    with django_assert_num_queries(7):
+    # session, user, incident, alerts, changes before it, timeline, people and teams of the reassign
+    # form
+    with django_assert_num_queries(8):
         client.get(address)
 
     for number in range(9):
         alert_of(outage)
         add_note(incident_id=outage.pk, actor=bob, text=str(number))
         ServiceFactory()
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         client.get(address)
 
 
