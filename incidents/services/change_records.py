@@ -8,7 +8,8 @@ from uuid import UUID
 from django.db import connection
 
 from incidents.intake.events import ChangeEvent
-from incidents.services.intake_sql import as_json, columns
+from incidents.services.columns import columns
+from incidents.services.intake_sql import as_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

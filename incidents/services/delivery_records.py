@@ -9,7 +9,8 @@ from uuid import UUID
 from django.db import connection
 
 from incidents.services.change_records import ChangeRow
-from incidents.services.intake_sql import as_json, columns
+from incidents.services.columns import columns
+from incidents.services.intake_sql import as_json
 
 MAX_REASON = 1000
 

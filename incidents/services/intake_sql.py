@@ -11,6 +11,7 @@ import msgspec
 from django.db import connection
 
 from incidents.intake.decoding import storable
+from incidents.services.columns import columns
 from incidents.policies import policy_model
 
 if TYPE_CHECKING:
@@ -305,12 +306,6 @@ def as_json(value: Any) -> str:
     if b"\\u0000" in text or text.count(b"[") + text.count(b"{") > 100:
         text = msgspec.json.encode(storable(value))
     return text.decode()
-
-
-def columns(rows: Iterable[Sequence[object]], width: int) -> list[list[object]]:
-    """Rows as one list per column, as `unnest` wants them."""
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    return columns or [[] for _ in range(width)]
 
 
 def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -15,7 +15,8 @@ from typing import Any
 from django.db import connection
 
 from incidents.intake.events import Event
-from incidents.services.intake_sql import Track, columns
+from incidents.services.columns import columns
+from incidents.services.intake_sql import Track
 from incidents.services.past_openings import Key, PastOpenings
 from incidents.services.service_facts import ServiceFacts
 
