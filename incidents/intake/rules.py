@@ -160,7 +160,7 @@ def rule_events(
     work = Work()
     for event in events:
         scope = Scope(
-            event=_shown(event),
+            event=shown_event(event),
             delivery=delivery,
             work=work,
             hints={} if wants_hints else None,
@@ -173,7 +173,8 @@ def rule_events(
         yield ruled
 
 
-def _shown(event: Event) -> dict[str, Any]:
+def shown_event(event: Event) -> dict[str, Any]:
+    """What rules know as `event`: what the parser found, whatever rules make of it."""
     return {
         "action": event.action,
         "dedup_key": event.dedup_key,

@@ -11,7 +11,11 @@ from incidents.web import (
     integrations,
     services,
 )
+from incidents.web.deliveries import delivery_patterns
 from incidents.web.integration_page import integration_patterns
+from incidents.web.simulator import simulator_patterns
+from incidents.web.rules import rule_patterns
+from incidents.web.security import security_patterns
 
 app_name = "incidents"
 
@@ -55,4 +59,8 @@ urlpatterns: list[URLPattern] = [
     *incident_patterns,
     *service_patterns,
     *integration_patterns,
+    *delivery_patterns,
+    *simulator_patterns,
+    *rule_patterns,
+    *security_patterns,
 ]
