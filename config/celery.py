@@ -70,8 +70,11 @@ def _sweep(task: str, seconds: float, queue: str, **kwargs: str) -> dict[str, ob
 
 app.conf.beat_schedule = {
     "run due escalation steps": _sweep("escalations.tasks.run_due_steps", 2, "escalations"),
+    "open missed heartbeats": _sweep("incidents.tasks.open_missed_heartbeats", 5, "escalations"),
     "cancel settled pages": _sweep("notifications.tasks.cancel_settled_pages", 10, "default"),
     "tell the assigned": _sweep("notifications.tasks.notify_assigned", 5, "default"),
+    "follow maintenance": _sweep("incidents.tasks.follow_maintenance", 5, "escalations"),
+    "resolve what is quiet": _sweep("incidents.tasks.resolve_quiet", 10, "default"),
     "forget what is old": _sweep("opsknight.tasks.forget_expired", 600, "default"),
     **{
         f"deliver due {channel}": _sweep(

@@ -33,6 +33,8 @@ def success(route: Route, reception: Reception) -> Answer:
             body = _processed(reception)
         case "opsgenie":
             body = opsgenie_answers.accepted(reception.delivery_id)
+        case "heartbeat":
+            return _heard(reception)
         case "opsknight":
             results = [result_of(outcome) for outcome in reception.outcomes]
             body = {
@@ -44,6 +46,16 @@ def success(route: Route, reception: Reception) -> Answer:
         case _:
             assert_never(route.dialect)
     return Answer(202, msgspec.json.encode(body))
+
+
+def _heard(reception: Reception) -> Answer:
+    """200: for tools that take any other status for a failure."""
+    body = {
+        "status": "success",
+        "delivery": str(reception.delivery_id),
+        "result": result_of(reception.outcomes[0]),
+    }
+    return Answer(200, msgspec.json.encode(body))
 
 
 def _processed(reception: Reception) -> dict[str, Any]:
@@ -109,9 +121,11 @@ def not_found(path: str) -> Answer:
 
 
 def method_not_allowed(route: Route) -> Answer:
-    """Only POST comes through here."""
-    message = "Send events with POST."
-    return _refusal(route, 405, "method_not_allowed", message, headers=((b"allow", b"POST"),))
+    """Mostly, only POST comes through here."""
+    allowed = ", ".join(route.methods)
+    message = f"Send events with {allowed}."
+    headers = ((b"allow", allowed.encode()),)
+    return _refusal(route, 405, "method_not_allowed", message, headers=headers)
 
 
 def server_error(route: Route | None) -> Answer:

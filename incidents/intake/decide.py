@@ -6,9 +6,9 @@ from typing import Literal, assert_never
 
 from incidents.intake.events import Event, Severity
 
-# "queued": the database is away; it is on disk.
+# "queued": the database is away; it is on disk. "beat": a heartbeat's, while all was well.
 Result = Literal[
-    "triggered", "folded", "deduplicated", "acknowledged", "resolved", "ignored", "queued"
+    "triggered", "folded", "deduplicated", "acknowledged", "resolved", "ignored", "queued", "beat"
 ]
 
 URGENCY_OF: dict[Severity, str] = {

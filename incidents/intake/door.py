@@ -4,6 +4,7 @@ Mounted beside Django (`config/asgi.py`) because Django's handler costs more per
 everything done here. Paths::
 
     POST /api/events                                  the product's own Events API
+    GET, HEAD, POST /api/heartbeats/<key>[/fail]      a beat, or a failure
     POST /v2/enqueue                                  PagerDuty Events API v2
     POST /v2/change/enqueue                           PagerDuty's change events
     *    /v2/alerts…                                  Opsgenie Alert API
@@ -67,13 +68,13 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     except Exception:  # the outermost edge: an answer, and the traceback for us
         logger.exception("The door failed on %r.", scope["path"])
         answer = answers.server_error(route)
-    await _send(send, answer)
+    await _send(send, answer, with_body=scope["method"] != "HEAD")
 
 
 async def _serve(route: Route | None, scope: Scope, receive: Receive) -> Answer:
     if route is None:
         return answers.not_found(scope["path"])
-    if scope["method"] != "POST" and not route.takes_any_method:
+    if route.methods and scope["method"] not in route.methods:
         return answers.method_not_allowed(route)
     headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
     query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
@@ -82,6 +83,8 @@ async def _serve(route: Route | None, scope: Scope, receive: Receive) -> Answer:
     call = read_call(scope["method"], route.rest, query) if route.dialect == "opsgenie" else None
     if call is not None:
         query = call.with_address(query)
+    if route.dialect == "heartbeat" and route.rest:
+        query["status"] = route.rest
     arrival = Arrival(owner=owner, kind=route.kind, headers=headers, query=query, body=body)
     if call is not None and not call.is_event:
         return await answer_call(call, arrival)
@@ -138,7 +141,7 @@ async def _authenticate(
     return owner
 
 
-async def _send(send: Send, answer: Answer) -> None:
+async def _send(send: Send, answer: Answer, *, with_body: bool) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(answer.body)).encode()),
@@ -146,4 +149,4 @@ async def _send(send: Send, answer: Answer) -> None:
         *answer.headers,
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    await send({"type": "http.response.body", "body": answer.body if with_body else b""})

@@ -12,13 +12,22 @@ EVENTS = "events"
 PAGERDUTY = "pagerduty"
 PAGERDUTY_CHANGE = "pagerduty-change"
 OPSGENIE = "opsgenie"
+HEARTBEAT = "heartbeat"
 # Keys of the two event APIs work on both: a client that speaks one often speaks the other.
 EVENT_API_KINDS = frozenset({EVENTS, PAGERDUTY})
 OPSGENIE_KINDS = frozenset({OPSGENIE})
-Dialect = Literal["opsknight", "pagerduty", "opsgenie"]
-DIALECTS: Final[dict[str, Dialect]] = {PAGERDUTY: "pagerduty", OPSGENIE: "opsgenie"}
+Dialect = Literal["opsknight", "pagerduty", "opsgenie", "heartbeat"]
+DIALECTS: Final[dict[str, Dialect]] = {
+    PAGERDUTY: "pagerduty",
+    OPSGENIE: "opsgenie",
+    HEARTBEAT: "heartbeat",
+}
+ANY_METHOD: Final = ()
+# A beat is whatever the simplest tool sends: curl, wget --spider, a line in a crontab.
+BEAT_METHODS: Final = ("GET", "HEAD", "POST")
 
 _ALERT_API = re.compile(r"(?:/api/integrations/opsgenie)?/v2/alerts((?:/.*)?)$")
+_HEARTBEAT = re.compile(r"/api/heartbeats/([^/]+)(?:/(fail))?")
 _INTEGRATION = re.compile(r"/api/integrations/([a-z0-9-]+)(?:/([^/]+))?")
 
 
@@ -30,8 +39,9 @@ class Route:
     kinds: frozenset[str]  # the kinds of integration whose keys work here
     path_key: str = ""
     dialect: Dialect = "opsknight"  # whose shapes its answers have
-    takes_any_method: bool = False  # else POST only
-    rest: str = ""  # of the Alert API: what follows /v2/alerts, as it was sent
+    methods: tuple[str, ...] = ("POST",)  # ANY_METHOD: it looks at the method itself
+    # Of the Alert API: what follows /v2/alerts, as it was sent. Of a heartbeat: "fail" or nothing.
+    rest: str = ""
 
     @property
     def where_key_goes(self) -> str:
@@ -64,6 +74,8 @@ def find_route(path: str, raw_path: str = "") -> Route | None:
         return _CHANGE_ROUTE
     if found := _ALERT_API.match(raw_path or quote(path)):
         return _alert_api(found[1])
+    if beat := _HEARTBEAT.fullmatch(path):
+        return _beat(beat[1], beat[2] or "")
     match = _INTEGRATION.fullmatch(path)
     if match is None or match[1] not in PARSERS:
         return None
@@ -74,7 +86,12 @@ def find_route(path: str, raw_path: str = "") -> Route | None:
 
 def _alert_api(rest: str) -> Route:
     rest = rest.rstrip("/")
-    return Route(OPSGENIE, OPSGENIE_KINDS, dialect="opsgenie", takes_any_method=True, rest=rest)
+    return Route(OPSGENIE, OPSGENIE_KINDS, dialect="opsgenie", methods=ANY_METHOD, rest=rest)
+
+
+def _beat(key: str, rest: str) -> Route:
+    kinds = frozenset({HEARTBEAT})
+    return Route(HEARTBEAT, kinds, key, "heartbeat", BEAT_METHODS, rest)
 
 
 def find_key(

@@ -13,11 +13,13 @@ from incidents.integrations import (
     datadog,
     dynatrace,
     elastic,
+    email_message,
     events_api,
     github,
     gitlab,
     google_cloud_monitoring,
     grafana,
+    heartbeat,
     honeycomb,
     icinga,
     nagios,
@@ -71,6 +73,8 @@ PARSERS: Final[dict[str, Parse]] = {
     "uptimerobot": uptimerobot.parse,
     "vercel": vercel.parse,
     "zabbix": zabbix.parse,
+    "email": email_message.parse,
+    "heartbeat": heartbeat.parse,
 }
 
 # Formats of messages that open nothing; they come with the keys of other kinds.

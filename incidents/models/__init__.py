@@ -1,7 +1,7 @@
 """Services, integrations, deliveries, alerts, incidents and their timeline."""
 
 from incidents.models.delivery import Change, Delivery
-from incidents.models.heartbeat import Heartbeat
+from incidents.models.heartbeat import Heartbeat, HeartbeatSweep
 from incidents.models.incident import Alert, Incident, Participant
 from incidents.models.maintenance import MaintenanceWindow
 from incidents.models.rules import EventTemplate, Route
@@ -15,6 +15,7 @@ __all__ = [
     "Delivery",
     "EventTemplate",
     "Heartbeat",
+    "HeartbeatSweep",
     "Incident",
     "Integration",
     "MaintenanceWindow",

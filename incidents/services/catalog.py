@@ -10,13 +10,18 @@ from django.utils import timezone
 
 from incidents.models import Incident, Integration, Service
 from incidents.models.service import new_integration_key
+from incidents.services.heartbeats import ensure_heartbeat
+from incidents.services.signing import prepare_signing
 from opsknight.errors import Conflict
 from opsknight.models import Team, User
+from opsknight.services.audit import Changes
 from opsknight.services.configuration import delete_recorded, save_changes, save_new
 from opsknight.wake import Wake, wake
 
 SERVICE_FIELDS = ("name", "description", "team", "escalation_policy")
-INTEGRATION_FIELDS = ("name", "kind", "service", "enabled", "key")
+INTEGRATION_FIELDS = (
+    "name", "kind", "service", "enabled", "key", "signature_required", "signing_secret"
+)  # fmt: skip
 
 
 class ServiceValues(TypedDict, total=False):
@@ -97,12 +102,20 @@ def create_integration(
 ) -> Integration:
     """Create an integration with a key of its own; raises InvalidInput."""
     integration = Integration(service=service, kind=kind, name=name)
+    prepare_signing(integration)
+
+    def expect_beats() -> Changes:
+        if kind == Integration.Kind.HEARTBEAT:
+            ensure_heartbeat(integration=integration)
+        return {}
+
     save_new(
         entity=integration,
         fields=INTEGRATION_FIELDS,
         action="integration.created",
         actor=actor,
         ip=ip,
+        extra=expect_beats,
     )
     return integration
 

@@ -13,12 +13,14 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from incidents.intake.beats import Beat, last_beats
 from incidents.intake.decide import URGENCY_OF, Decision, Result, decide
 from incidents.intake.events import Event
 from incidents.intake.rules import Routing
 from incidents.models import Delivery, TimelineEntry
 from incidents.services import flapping
 from incidents.services import intake_sql as sql
+from incidents.services.beat_records import record_beats
 from incidents.services.change_records import insert_changes
 from incidents.services.delivery_records import DeliveryRecord, insert_deliveries
 from incidents.services.intake_routing import apply_routing, describe_routing, names_of_policies
@@ -57,6 +59,7 @@ class Received:
     key: str = ""  # the integration key it came with; refused when it was rotated meanwhile
     delivery_id: UUID | None = None
     routing: Routing | None = None
+    is_beat: bool = False  # of a heartbeat
     # When it came, where that is not now: it was answered 202 and waited on disk. It is taken
     # whatever has become of its integration.
     received_at: datetime | None = None
@@ -136,7 +139,9 @@ class _Work:
         self.storms = Storms(self.services, self.now)
         self.policies = names_of_policies(r.routing for r in self.received)
         usable = [r.service_id in self.services and _opens(r, self.keys) for r in self.received]
-        self._look_up([r for r, ok in zip(self.received, usable, strict=True) if ok])
+        taken = [r for r, ok in zip(self.received, usable, strict=True) if ok]
+        record_beats(last_beats(_beat(r, self.now) for r in taken if r.is_beat))
+        self._look_up(taken)
         batch = Batch(
             [self._take(r) if ok else _gone(r) for r, ok in zip(self.received, usable, strict=True)]
         )
@@ -212,6 +217,8 @@ class _Work:
                     return self._fold(received, track)
                 decision = replace(decision, status=track.status)
             self._open(track, received, decision)
+        if track is None and received.is_beat:
+            return Outcome(event.dedup_key, "beat")  # far too many for the table of alerts
         self._keep_alert(received, track)
         if track is None:
             return Outcome(event.dedup_key, decision.result, decision.reason)
@@ -365,6 +372,11 @@ def _opens(received: Received, keys: Mapping[int | None, str | None]) -> bool:
         return True
     present = keys.get(received.integration_id)
     return present is not None and received.key in ("", present)
+
+
+def _beat(received: Received, now: datetime) -> Beat:
+    has_failed = received.event.action == "trigger"
+    return Beat(received.integration_id or 0, received.received_at or now, has_failed)
 
 
 def _gone(received: Received) -> Outcome:
