@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, QuerySet
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -17,14 +18,28 @@ from unfold.decorators import action
 
 from incidents.models import Integration, Service
 from incidents.services.catalog import delete_integration, delete_service, rotate_integration_key
+from incidents.services.signing import prepare_signing
 from opsknight.admin import AuditedModelAdmin
 from opsknight.web import client_ip
+
+
+class IntegrationFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """Rows of a service; a new one begins as on the service's page."""
+
+    def save_new(self, form: Any, commit: bool = True) -> Any:
+        """Build one, with its secret where we make it."""
+        integration = super().save_new(form, commit=False)
+        prepare_signing(integration)
+        if commit:
+            integration.save()
+        return integration
 
 
 class IntegrationInline(TabularInline):  # type: ignore[misc]
     """The ways in; the key is on the integration's own page."""
 
     model = Integration
+    formset = IntegrationFormSet
     fields = ("name", "kind", "enabled")
     extra = 0
     show_change_link = True
@@ -68,9 +83,16 @@ class IntegrationAdmin(AuditedModelAdmin):
     list_select_related = ("service",)
     search_fields = ("name", "service__name")
     autocomplete_fields = ("service",)
-    fields = ("service", "name", "kind", "enabled", "key")
-    readonly_fields = ("key",)
+    fields = ("service", "name", "kind", "enabled", "key", "signature_required")
+    # Requiring and waiving have rules: the integration's Security page.
+    readonly_fields = ("key", "signature_required")
     actions_detail = ("rotate_key",)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """A new one begins as on the service's page."""
+        if not change:
+            prepare_signing(obj)
+        super().save_model(request, obj, form, change)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Through the service, which writes the audit log itself."""

@@ -39,7 +39,7 @@ async def check_signature(arrival: Arrival) -> str:
         return VALID
     if owner.signing_secrets and _prove(scheme, arrival):
         return VALID
-    return WAIVED if scheme.is_default or owner.signing_secrets else NONE
+    return WAIVED if scheme.is_default else NONE
 
 
 async def prepare(arrival: Arrival, signature: str) -> None:
