@@ -15,7 +15,7 @@ def open_missed_heartbeats() -> None:
     heartbeats.open_missed_heartbeats()
 
 
-@shared_task(name="incidents.tasks.follow_maintenance", time_limit=SECONDS)
+@shared_task(name="incidents.tasks.follow_maintenance")
 def follow_maintenance() -> None:
     """Hold escalations where maintenance has begun, and let incidents page where it is over.
 
@@ -25,7 +25,7 @@ def follow_maintenance() -> None:
     maintenance_effects.follow_maintenance()
 
 
-@shared_task(name="incidents.tasks.resolve_quiet", time_limit=SECONDS)
+@shared_task(name="incidents.tasks.resolve_quiet")
 def resolve_quiet() -> None:
     """Resolve storms whose alerts are all over, and flapping incidents that have been quiet.
 

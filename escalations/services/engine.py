@@ -20,6 +20,7 @@ from django.utils import timezone
 from escalations.models import EnginePass, EscalationRun
 from escalations.services.steps import page_fallback, take_steps
 from incidents.models import Incident, TimelineEntry
+from incidents.services.maintenance_now import maintenance_now
 from incidents.services.timeline import build_entry, write_entries
 from realtime.publish import incidents_changed
 
@@ -55,11 +56,16 @@ def run_due_steps(*, now: datetime | None = None, limit: int = 100) -> int:
 
 
 def _claim(now: datetime | None, limit: int) -> tuple[Sequence[Incident], datetime]:
-    """Lock due incidents that no other engine has in hand; FOR NO KEY UPDATE lets alerts join."""
+    """Lock due incidents that no other engine has in hand; FOR NO KEY UPDATE lets alerts join.
+
+    Services in maintenance are passed over; their timers move to its end, where step 1 is next.
+    """
+    in_maintenance = maintenance_now(now=now)
     due = (
         Incident.objects.filter(
             status=Incident.Status.TRIGGERED, escalate_at__lte=Now() if now is None else now
         )
+        .exclude(service_id__in=in_maintenance)
         .select_related("service__team")
         .only(
             "escalate_at",

@@ -13,6 +13,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from incidents.models import Incident, Service, TimelineEntry
+from incidents.services.maintenance_now import maintenance_now
 from incidents.services.timeline import build_entry, write_entries
 from opsknight.errors import Conflict, InvalidInput, NotFound
 from opsknight.models import Team, User
@@ -111,6 +112,7 @@ def resolve_incidents(
             resolved_by=actor,
             snoozed_until=None,
             suppressed_until=None,
+            quiet_since=None,
             escalate_at=None,
             updated_at=now,
             version=F("version") + 1,
@@ -202,7 +204,7 @@ def open_incident(
     dedup_key: str | None = None,
     assignee: User | None = None,
 ) -> Incident:
-    """Open an incident by hand; it escalates at once.
+    """Open an incident by hand; it escalates at once, or at the end of maintenance.
 
     Raises InvalidInput, and Conflict when the key is taken by an open incident.
     """
@@ -215,6 +217,7 @@ def open_incident(
         if dedup_key and _open_with_key(service, dedup_key).exists():
             taken = _open_with_key(service, dedup_key).get()
             raise Conflict(f"Incident #{taken.pk} with this key is open already.")
+        maintenance = maintenance_now([service.pk]).get(service.pk)
         incident = Incident.objects.create(
             service=service,
             title=title[:500],
@@ -224,11 +227,15 @@ def open_incident(
             visibility=visibility,
             dedup_key=dedup_key or None,
             assignee=assignee,
-            escalate_at=now,
+            status=Status.SUPPRESSED if maintenance else Status.TRIGGERED,
+            suppressed_until=maintenance.until if maintenance else None,
+            escalate_at=None if maintenance else now,
             created_at=now,
             updated_at=now,
         )
         _record([incident], Kind.TRIGGERED, "Opened", now, actor, "")
+        if maintenance:
+            _record([incident], Kind.MAINTENANCE, maintenance.told(now), now, None, "")
         wake(Wake.ESCALATE)
         _changed([incident])
     return incident
