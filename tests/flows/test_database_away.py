@@ -109,7 +109,7 @@ def is_drained(stack: DoorStack) -> bool:
 
 def freeze(stack: DoorStack, signum: signal.Signals) -> None:
     """Stop or continue every process of PostgreSQL."""
-    pidfile = stack.postgres.data / "postmaster.pid"
+    pidfile = stack.postgres.folder / "postmaster.pid"
     postmaster = psutil.Process(int(pidfile.read_text().splitlines()[0]))
     for process in (postmaster, *postmaster.children(recursive=True)):
         process.send_signal(signum)
