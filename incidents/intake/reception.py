@@ -147,7 +147,12 @@ def _ruled(arrival: Arrival, events: Sequence[Event]) -> Ruled:
     if rules is None:
         return Ruled([(event, None) for event in events])
     return apply_rules(
-        rules, events, headers=arrival.headers, query=arrival.query, body=arrival.body
+        rules,
+        events,
+        headers=arrival.headers,
+        query=arrival.query,
+        body=arrival.body,
+        key=arrival.owner.key,
     )
 
 

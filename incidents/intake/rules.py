@@ -181,6 +181,7 @@ def shown_event(event: Event) -> dict[str, Any]:
         "summary": event.summary,
         "description": event.description,
         "severity": event.severity,
+        "priority": event.priority,
         "source": event.source,
         "details": event.details,
         "links": event.links,
