@@ -1,10 +1,18 @@
 """What a person may see and act on. The only way to an incident or service for a person."""
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from incidents.models import Incident, Integration, Participant, Service, TimelineEntry
+from incidents.models import (
+    Delivery,
+    Incident,
+    Integration,
+    Participant,
+    Service,
+    TimelineEntry,
+)
 from opsknight.errors import NotAllowed, NotFound
 from opsknight.models import TeamMember, User
 from opsknight.permissions import team_ids_of
@@ -130,6 +138,36 @@ def get_integration_for(user: User, pk: int) -> Integration:
     if integration is None:
         raise NotFound(f"There is no integration {pk}.")
     return integration
+
+
+def visible_deliveries(user: User) -> QuerySet[Delivery]:
+    """Deliveries of the integrations that this person may configure."""
+    return Delivery.objects.filter(integration__in=visible_integrations(user)).select_related(
+        "integration", "integration__service"
+    )
+
+
+def get_delivery_for(user: User, pk: UUID) -> Delivery:
+    """One delivery; raises NotFound. What it says may be hidden: see `hidden_incident_ids`."""
+    delivery = visible_deliveries(user).filter(pk=pk).first()
+    if delivery is None:
+        raise NotFound(f"There is no delivery {pk}. Deliveries are kept for a while only.")
+    return delivery
+
+
+def hidden_incident_ids(user: User, ids: Iterable[int]) -> set[int]:
+    """Those of the incidents that exist and that this person may not see; at most two queries.
+
+    What brought them must not be shown either: it says the same as they do.
+    """
+    wanted = set(ids)
+    if not wanted:
+        return set()
+    visible = visible_incidents(user).filter(pk__in=wanted).order_by().values_list("pk", flat=True)
+    others = wanted.difference(visible)
+    if not others:
+        return set()
+    return set(Incident.objects.filter(pk__in=others).values_list("pk", flat=True))
 
 
 def timeline_of(incident: Incident) -> QuerySet[TimelineEntry]:

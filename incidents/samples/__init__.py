@@ -20,6 +20,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import format_datetime
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
@@ -127,6 +128,7 @@ def _texts(values: Values) -> dict[str, str | int]:
         "now": f"{values.now:%Y-%m-%dT%H:%M:%S}.{values.now.microsecond // 1000:03}Z",
         "date": f"{values.now:%Y-%m-%d}",
         "time": f"{values.now:%H:%M:%S}",
+        "rfc_date": format_datetime(values.now),
         "epoch": seconds,
         "epoch_digits": str(seconds),
         "epoch_ms": seconds * 1000,

@@ -111,7 +111,7 @@ def replay_delivery(*, delivery: Delivery, actor: User, ip: str | None = None) -
     door; then nothing was kept.
     """
     _require_enabled(delivery.integration)
-    reception = receive_sync(_again(delivery, owner_of(delivery.integration)))
+    reception = receive_sync(arrival_again(delivery, owner_of(delivery.integration)))
     record_change(
         actor=actor,
         action="delivery.replayed",
@@ -134,7 +134,7 @@ def replay_deliveries(
     tally = ReplayTally(left=len(deliveries))
     for delivery in sorted(deliveries, key=lambda d: d.pk)[:MAX_REPLAYED]:
         try:
-            reception = receive_sync(_again(delivery, owner))
+            reception = receive_sync(arrival_again(delivery, owner))
         except OpsKnightError as error:
             tally.error = error
             break
@@ -147,7 +147,8 @@ def replay_deliveries(
     return tally
 
 
-def _again(delivery: Delivery, owner: KeyOwner) -> Arrival:
+def arrival_again(delivery: Delivery, owner: KeyOwner) -> Arrival:
+    """A recorded delivery, as it comes in once more."""
     return Arrival(
         owner=owner,
         kind=delivery.kind,

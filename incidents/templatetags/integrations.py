@@ -15,6 +15,23 @@ VERDICTS = {
     "invalid": Look("Not understood", "circle-alert", "triggered"),
     "refused": Look("Refused", "shield-alert", "triggered"),
 }
+# What became of an event.
+RESULTS = {
+    "triggered": Look("Opened", "siren", "triggered"),
+    "folded": Look("Folded into a storm", "layers", "acknowledged"),
+    "deduplicated": Look("Joined", "git-merge", "neutral"),
+    "acknowledged": Look("Acknowledged", "user-check", "acknowledged"),
+    "resolved": Look("Resolved", "circle-check", "resolved"),
+    "ignored": Look("Did nothing", "minus", "quiet"),
+    "queued": Look("Waits on disk", "hard-drive", "acknowledged"),
+}
+SIGNATURES = {
+    "valid": Look("Valid", "shield-check", "resolved"),
+    "waived": Look("Not required", "shield-off", "quiet"),
+    "trusted": Look("Sent from here", "user-check", "neutral"),
+    "refused": Look("Refused", "shield-alert", "triggered"),
+    "": Look("None", "minus", "quiet"),
+}
 # Name of the tab in a page's context, its text, its URL name.
 TABS = (
     ("setup", "Set-up", "incidents:integration"),
@@ -38,6 +55,20 @@ class IntegrationTab:
 def verdict_pill(verdict: str) -> str:
     """What became of a delivery, as icon and word."""
     look = VERDICTS[verdict]
+    return badge(look.label, look.tone, look.icon)
+
+
+@register.simple_tag
+def result_word(action: str) -> str:
+    """What became of one event, as icon and word."""
+    look = RESULTS.get(action) or Look(action or "Kept", "dot", "neutral")
+    return badge(look.label, look.tone, look.icon)
+
+
+@register.simple_tag
+def signature_word(signature: str) -> str:
+    """How a delivery was proven, as icon and word."""
+    look = SIGNATURES.get(signature) or Look(signature, "shield", "neutral")
     return badge(look.label, look.tone, look.icon)
 
 

@@ -7,12 +7,14 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from incidents import selectors
 from incidents.models import Alert, Incident, TimelineEntry
 from incidents.web.answers import signed_in
 from incidents.web.changes import changes_before_panel
+from incidents.web.delivery_views import kept_ids
 from incidents.web.forms import ReassignForm, ResolveForm
 from opsknight.models import User
 
@@ -63,6 +65,7 @@ class AlertView:
     rows: list[tuple[str, str]]
     links: list[tuple[str, str]]  # address, text
     raw: str
+    delivery_url: str = ""  # what brought it, where that is kept and the person may see it
 
 
 @login_required
@@ -73,7 +76,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     incident = selectors.get_incident_for(user, pk)
     alerts = list(incident.alerts.select_related("integration")[:SHOWN_ALERTS])
     context = state_of(incident, user) | {
-        "alerts": [alert_view(alert) for alert in alerts],
+        "alerts": _alert_views(alerts, user),
         "unshown_alerts": max(incident.alert_count - len(alerts), 0),
         "resolve_form": ResolveForm(auto_id="resolve_%s"),
         "reassign_form": ReassignForm.of(incident),
@@ -134,7 +137,24 @@ def entry_view(entry: TimelineEntry) -> EntryView:
     return EntryView(entry, icon, tone, is_note=entry.kind == Kind.NOTE)
 
 
-def alert_view(alert: Alert) -> AlertView:
+def _alert_views(alerts: list[Alert], user: User) -> list[AlertView]:
+    """The alerts with their deliveries; at most two queries more."""
+    ways_in = {alert.integration_id for alert in alerts if alert.delivery_id is not None}
+    seen = selectors.visible_integrations(user).filter(pk__in=ways_in - {None}).values_list("pk")
+    visible = {pk for (pk,) in seen} if ways_in else set()
+    kept = kept_ids(a.delivery_id for a in alerts if a.integration_id in visible)
+    return [
+        alert_view(
+            alert,
+            reverse("incidents:delivery", args=[alert.integration_id, alert.delivery_id])
+            if alert.delivery_id in kept
+            else "",
+        )
+        for alert in alerts
+    ]
+
+
+def alert_view(alert: Alert, delivery_url: str = "") -> AlertView:
     """An alert as the page shows it; what a monitoring system sends is never trusted."""
     details = alert.details if isinstance(alert.details, dict) else {"details": alert.details}
     rows = flat_rows(details)
@@ -147,6 +167,7 @@ def alert_view(alert: Alert) -> AlertView:
         rows=shown,
         links=[link for item in as_list(alert.links) if (link := safe_link(item))],
         raw=cut(raw, SHOWN_RAW),
+        delivery_url=delivery_url,
     )
 
 

@@ -13,9 +13,9 @@ from incidents.web import (
 )
 from incidents.web.deliveries import delivery_patterns
 from incidents.web.integration_page import integration_patterns
-from incidents.web.simulator import simulator_patterns
 from incidents.web.rules import rule_patterns
 from incidents.web.security import security_patterns
+from incidents.web.simulator import simulator_patterns
 
 app_name = "incidents"
 
