@@ -116,7 +116,7 @@ def alert_of(incident: Incident, last: Alert | None) -> dict[str, Any]:
         "tags": _texts(said.get("tags")),
         "actions": _texts(said.get("actions")),
         "details": _pairs(said.get("details")),
-        "responders": _objects(said.get("responders")),
+        "responders": _responders(said.get("responders")),
         "owner": str(incident.assignee) if incident.assignee else "",
     }
     if last is not None and last.integration is not None:
@@ -161,8 +161,13 @@ def _texts(value: object) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def _objects(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _responders(value: object) -> list[dict[str, Any]]:
+    """As they were named; clients refuse one without `id` and `type`."""
+    named = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return [
+        {"id": str(item.get("name") or item.get("username") or ""), "type": "team"} | item
+        for item in named
+    ]
 
 
 def _pairs(value: object) -> dict[str, str]:

@@ -98,7 +98,7 @@ def test_redis_wiped_and_killed_while_200_incidents_escalate_loses_and_doubles_n
 
 @pytest.fixture
 def alertmanager(flow: Flow, tmp_path: Path) -> Iterator[str]:
-    """A real Alertmanager that sends everything by webhook and by pagerduty_configs."""
+    """A real Alertmanager: everything by webhook, by pagerduty_configs and by opsgenie_configs."""
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     if program is None:
         if os.environ.get("CI"):
@@ -108,18 +108,22 @@ def alertmanager(flow: Flow, tmp_path: Path) -> Iterator[str]:
     config = tmp_path / "alertmanager.yml"
     config.write_text(f"""
 route:
-  receiver: both
+  receiver: all
   group_by: ["..."]
   group_wait: 0s
   group_interval: 1s
 receivers:
-  - name: both
+  - name: all
     webhook_configs:
       - url: {base}/api/integrations/prometheus/{flow.keys["prometheus"]}
         send_resolved: true
     pagerduty_configs:
       - url: {base}/v2/enqueue
         routing_key: {flow.keys["pagerduty"]}
+        send_resolved: true
+    opsgenie_configs:
+      - api_url: {base}
+        api_key: {flow.keys["opsgenie"]}
         send_resolved: true
 """)
     process = subprocess.Popen(
@@ -165,7 +169,7 @@ def _post_alert(url: str, ends_at: datetime) -> None:
         assert answer.status == 200
 
 
-def test_a_real_alertmanager_opens_one_incident_each_way_and_resolves_both(
+def test_a_real_alertmanager_opens_one_incident_each_way_and_resolves_them(
     flow: Flow, alertmanager: str
 ):
     opened = "SELECT status FROM incidents_incident WHERE id > %s ORDER BY id"
@@ -174,14 +178,14 @@ def test_a_real_alertmanager_opens_one_incident_each_way_and_resolves_both(
 
     _post_alert(alertmanager, now + timedelta(hours=1))
     wait_until(
-        lambda: flow.sql(opened, before) == [("triggered",), ("triggered",)],
+        lambda: flow.sql(opened, before) == [("triggered",)] * 3,
         30,
-        "one incident by webhook and one by pagerduty_configs",
+        "one incident by webhook, one by pagerduty_configs and one by opsgenie_configs",
     )
     _post_alert(alertmanager, now)
 
     wait_until(
-        lambda: flow.sql(opened, before) == [("resolved",), ("resolved",)],
+        lambda: flow.sql(opened, before) == [("resolved",)] * 3,
         60,
-        "both incidents are resolved",
+        "all of them are resolved",
     )

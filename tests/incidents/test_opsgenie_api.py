@@ -314,7 +314,8 @@ def test_alert_has_what_was_said_of_it(genie: Client, slash: str):
     alert = genie.data(f"/{number}{slash}")
 
     assert alert["id"] == alert["tinyId"] == number
-    assert {name: alert[name] for name in DISK} == DISK
+    responders = [{"id": "Storage", "name": "Storage", "type": "team"}]
+    assert {name: alert[name] for name in DISK} == DISK | {"responders": responders}
     assert (alert["status"], alert["acknowledged"], alert["count"]) == ("open", False, 1)
     assert alert["integration"] == {
         "id": str(genie.integration.pk),
