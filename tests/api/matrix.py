@@ -68,6 +68,15 @@ INTEGRATIONS = [
     ),
     _write("services", "PATCH", "integrations/{integration}", TEAM_SEES, {"enabled": False}),
     _write("services", "POST", "integrations/{integration}/rotate-key", TEAM_SEES),
+    _read("services", "integrations/{integration}/signing", TEAM_SEES),
+    _write(
+        "services", "PATCH", "integrations/{integration}/signing", TEAM_SEES, {"required": False}
+    ),
+    _write("services", "POST", "integrations/{integration}/signing/secret", TEAM_SEES, {}),
+    _write("services", "DELETE", "integrations/{integration}/signing/secret", TEAM_DELETES),
+    _write(
+        "services", "DELETE", "integrations/{integration}/signing/previous-secret", TEAM_DELETES
+    ),
     _write("services", "DELETE", "integrations/{integration}", TEAM_DELETES),
 ]
 CHANGES = [_read("services", "changes")]
