@@ -1,6 +1,5 @@
 """The values that rules work with: data only, of bounded size, within a bounded amount of work."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -134,7 +133,7 @@ def number(value: object) -> int | float:
     """A number that can be calculated with; raises RuleFailed."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RuleFailed(f"{kind_of(value)} is no number. Use |int or |float.")
-    if not math.isfinite(value) or abs(value) >= _MAX_NUMBER:
+    if not abs(value) < _MAX_NUMBER:  # also when it is not a number
         raise RuleFailed("A number is too large.")
     return value
 
