@@ -11,8 +11,8 @@ import msgspec
 from django.db import connection
 
 from incidents.intake.decoding import storable
-from incidents.services.columns import columns
 from incidents.policies import policy_model
+from incidents.services.columns import array_literal, columns
 
 if TYPE_CHECKING:
     from incidents.services.intake import Received
@@ -97,19 +97,29 @@ def existing_policies(ids: Iterable[int]) -> dict[int, str]:
     return dict(_rows(statement, [list(ids)]))
 
 
-_LOCKED = """
+# Looked up key by key, then locked by id: the planner believes its statistics, which know nothing
+# of a flood that has just begun, and would read all open incidents instead. The concatenation
+# hides the condition, which is for rows that change while we wait, from the indexes of open ones.
+_LOCK_OPEN = """
 SELECT i.id, i.service_id, i.dedup_key, i.status, i.title, i.urgency, i.acknowledged_at,
        i.last_alert_at, i.alert_count, i.visibility, i.is_flapping, i.quiet_since, i.is_storm,
        i.folded_count, i.firing_count, i.created_at, i.priority, i.escalation_policy_id,
        i.suppressed_until
+FROM incidents_incident i
+WHERE i.id = ANY(ARRAY(
+    SELECT found.id
+    FROM unnest(%s::bigint[], %s::text[]) AS k (service_id, dedup_key)
+    CROSS JOIN LATERAL (
+      SELECT o.id FROM incidents_incident o
+      WHERE o.service_id = k.service_id AND o.dedup_key = k.dedup_key
+        AND o.dedup_key IS NOT NULL AND o.status <> 'resolved'
+      LIMIT 1
+    ) AS found
+    UNION ALL SELECT unnest(%s::bigint[])
+  ))
+  AND i.status || '' <> 'resolved'
+ORDER BY i.id FOR NO KEY UPDATE OF i
 """
-_WITH_KEYS = """
-FROM unnest(%s::bigint[], %s::text[]) AS k (service_id, dedup_key)
-JOIN incidents_incident i
-  ON i.service_id = k.service_id AND i.dedup_key = k.dedup_key
- AND i.dedup_key IS NOT NULL AND i.status <> 'resolved'
-"""
-_IN_ORDER = "ORDER BY i.id FOR NO KEY UPDATE OF i"
 
 
 def lock_open_incidents(keys: set[Key], storm_ids: Sequence[int] = ()) -> list[Track]:
@@ -118,12 +128,7 @@ def lock_open_incidents(keys: set[Key], storm_ids: Sequence[int] = ()) -> list[T
     NO KEY: rows that refer to an incident (pages, timeline) may be written meanwhile, in any order,
     without a deadlock.
     """
-    if not storm_ids:
-        rows = _rows(f"{_LOCKED} {_WITH_KEYS} {_IN_ORDER}", columns(keys, 2))
-    else:
-        both = f"i.id IN (SELECT i.id {_WITH_KEYS}) OR i.id = ANY(%s)"
-        found = f"FROM incidents_incident i WHERE ({both}) AND i.status <> 'resolved'"
-        rows = _rows(f"{_LOCKED} {found} {_IN_ORDER}", [*columns(keys, 2), list(storm_ids)])
+    rows = _rows(_LOCK_OPEN, [*columns(keys, 2), array_literal(storm_ids)])
     return [
         Track(
             id=row[0],

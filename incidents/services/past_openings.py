@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
+from incidents.services.columns import array_literal
 from incidents.services.service_facts import ServiceFacts
 
 Key = tuple[int, str]  # service id, dedup key
@@ -64,13 +65,15 @@ def past_openings(
     if not storms and not flapping:
         return PastOpenings()
     parameters = {
-        "storm_services": [s.id for s in storms],
-        "thresholds": [s.storm_threshold for s in storms],
+        "storm_services": array_literal(s.id for s in storms),
+        "thresholds": array_literal(s.storm_threshold for s in storms),
         "storm_since": now - STORM_PERIOD,
-        "services": [pk for pk, _ in flapping],
-        "keys": [key for _, key in flapping],
-        "since": [now - timedelta(minutes=services[pk].flapping_minutes) for pk, _ in flapping],
-        "openings": [services[pk].flapping_openings for pk, _ in flapping],
+        "services": array_literal(pk for pk, _ in flapping),
+        "keys": array_literal(key for _, key in flapping),
+        "since": array_literal(
+            now - timedelta(minutes=services[pk].flapping_minutes) for pk, _ in flapping
+        ),
+        "openings": array_literal(services[pk].flapping_openings for pk, _ in flapping),
     }
     past = PastOpenings()
     with connection.cursor() as cursor:

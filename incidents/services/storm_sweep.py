@@ -32,7 +32,9 @@ def _resolve_some() -> int:
     storms = _fetch(_QUIET_STORMS, {"period": STORM_PERIOD, "limit": AT_ONCE})
     flapping = _fetch(_QUIET_FLAPPING, {"limit": AT_ONCE})
     said = {pk: _storm_over(count) for pk, count in storms}
-    said |= {pk: f"Resolved: quiet for {minutes} min, so it flaps no more" for pk, minutes in flapping}
+    said |= {
+        pk: f"Resolved: quiet for {minutes} min, so it flaps no more" for pk, minutes in flapping
+    }
     if not said:
         return 0
     with connection.cursor() as cursor:

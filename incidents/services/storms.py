@@ -6,7 +6,7 @@ that fires again joins, a key that resolves is marked, and when all are resolved
 no locks of their own.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -170,10 +170,16 @@ def _update(storms: list[Track], now: datetime) -> None:
     _run(_UPDATE_STORMS, [now, *columns(values, 12)])
 
 
+# Key by key, as in `lock_open_incidents`: a storm is too young for statistics.
 _MEMBERS = """
-SELECT m.incident_id, m.dedup_key, m.title, m.source, m.severity, m.opened_at, m.resolved_at
+SELECT m.*
 FROM unnest(%s::bigint[], %s::text[]) AS k (incident_id, dedup_key)
-JOIN incidents_stormmember m ON m.incident_id = k.incident_id AND m.dedup_key = k.dedup_key
+CROSS JOIN LATERAL (
+  SELECT incident_id, dedup_key, title, source, severity, opened_at, resolved_at
+  FROM incidents_stormmember
+  WHERE incident_id = k.incident_id AND dedup_key = k.dedup_key
+  LIMIT 1
+) AS m
 """
 _UPSERT_MEMBERS = """
 INSERT INTO incidents_stormmember
@@ -200,13 +206,13 @@ WHERE i.id = v.id
 """
 
 
-def _fetch(statement: str, parameters: list[list[object]]) -> list[tuple[Any, ...]]:
+def _fetch(statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
 
 
-def _run(statement: str, parameters: list[Any]) -> None:
+def _run(statement: str, parameters: Sequence[object]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)

@@ -1,0 +1,44 @@
+"""Words for tests of storms and flapping: a flood of events, and what became of them."""
+
+from typing import Any
+
+from incidents.intake.events import Event
+from incidents.models import Incident, Service, StormMember, TimelineEntry
+from incidents.services.intake import Batch, Received, receive_events
+
+
+def event_of(service: Service, key: str, action: str = "trigger", **fields: Any) -> Received:
+    """One event as the door hands it over; `fields` are the event's."""
+    values = {"action": action, "dedup_key": key, "summary": f"{key} is down"} | fields
+    return Received(Event(**values), service.pk, None, "Grafana")
+
+
+def send(service: Service, *keys: str, action: str = "trigger", **fields: Any) -> Batch:
+    """Let events arrive together; returns what became of them."""
+    return receive_events([event_of(service, key, action, **fields) for key in keys])
+
+
+def results(batch: Batch) -> list[str | None]:
+    """The word that each sender gets."""
+    return [outcome.result for outcome in batch.outcomes]
+
+
+def keys_of(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}-{number}" for number in range(count)]
+
+
+def storm_of(service: Service) -> Incident:
+    """The newest storm of a service."""
+    return Incident.objects.filter(service=service, is_storm=True).latest("id")
+
+
+def firing(storm: Incident) -> set[str]:
+    """The keys of a storm that still fire."""
+    members = StormMember.objects.filter(incident=storm, resolved_at=None)
+    return set(members.values_list("dedup_key", flat=True))
+
+
+def told(incident: Incident) -> list[str]:
+    """What the timeline says, oldest first."""
+    entries = TimelineEntry.objects.filter(incident=incident).order_by("id")
+    return list(entries.values_list("message", flat=True))
