@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any
 
 import msgspec
 from django.contrib.auth.models import AnonymousUser
@@ -18,9 +16,11 @@ from rest_framework.views import APIView
 
 from incidents.api.event_schema import EVENT_REQUEST, EVENT_RESPONSES
 from incidents.intake.answers import result_of
+from incidents.intake.arrivals import Arrival
 from incidents.intake.committer import Unavailable, shared_committer
 from incidents.intake.decoding import decode
-from incidents.intake.events import InvalidPayload
+from incidents.intake.keyring import owner_of
+from incidents.intake.reception import receive_sync
 from incidents.intake.routes import EVENT_API_KINDS
 from incidents.integrations import events_api
 from incidents.models import Integration, Service
@@ -34,12 +34,8 @@ from opsknight.models import ApiKey, User
 from opsknight.permissions import team_ids_of
 from opsknight.services.configuration import invalid
 
-MAX_EVENTS = 100
 SECONDS = 20.0  # how long a sender waits for the database at most
 MAX_SENDER_LENGTH = 200
-
-
-Owner = tuple[int, int | None, str]  # service, integration, and who is shown as the sender
 
 
 class EventBody(events_api.Body):
@@ -99,61 +95,56 @@ class EventViewSet(ApiViewSet):
 
         With an API key each event names its `service_id`; an integration key implies it.
         """
-        bodies, is_list = _bodies(request._request.body)
-        received = self._received(bodies, is_list)
-        results = [result_of(outcome) for outcome in _store(received)]
+        raw = request._request.body
+        if isinstance(request.auth, Integration):
+            outcomes = _receive(request, request.auth, raw)
+        else:
+            outcomes = _store(self._received(*_bodies(raw)))
+        results = [result_of(outcome) for outcome in outcomes]
         body = {"status": "success", "result": results[0], "results": results}
         return Response(body, status=202)
 
     def _received(self, bodies: Sequence[EventBody], is_list: bool) -> list[Received]:
         sent = self.request.auth
-        if isinstance(sent, Integration):
-            owners: list[Owner] = [(sent.service_id, sent.pk, sent.name)] * len(bodies)
-        else:
-            name = f"{self.actor} ({sent.name})" if isinstance(sent, ApiKey) else str(self.actor)
-            services = _services(self.actor, bodies, is_list)
-            owners = [(service.pk, None, name) for service in services]
-        events = [_event(body, place if is_list else None) for place, body in enumerate(bodies)]
+        name = f"{self.actor} ({sent.name})" if isinstance(sent, ApiKey) else str(self.actor)
+        services = _services(self.actor, bodies, is_list)
+        events = (
+            [events_api.listed_event(body, place) for place, body in enumerate(bodies)]
+            if is_list
+            else [events_api.to_event(bodies[0])]
+        )
         return [
             Received(
                 event=event,
-                service_id=service_id,
-                integration_id=integration_id,
-                sender=sender[:MAX_SENDER_LENGTH],
+                service_id=service.pk,
+                integration_id=None,
+                sender=name[:MAX_SENDER_LENGTH],
             )
-            for event, (service_id, integration_id, sender) in zip(events, owners, strict=True)
+            for event, service in zip(events, services, strict=True)
         ]
+
+
+def _receive(request: Request, integration: Integration, raw: bytes) -> Sequence[Outcome]:
+    """Take a delivery of an integration as the door would: recorded, limited, by its rules."""
+    reception = receive_sync(
+        Arrival(
+            owner=owner_of(integration),
+            kind=Integration.Kind.EVENTS,
+            body=raw,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            query=request.query_params.dict(),
+        )
+    )
+    if reception.error is not None:
+        raise reception.error
+    return reception.outcomes
 
 
 def _bodies(raw: bytes) -> tuple[list[EventBody], bool]:
     """The events of a body, and whether it was a list; raises InvalidPayload."""
-    if not raw.lstrip().startswith(b"["):
+    if not events_api.is_list(raw):
         return [decode(raw, _one)], False
-    try:
-        bodies = decode(raw, _many)
-    except InvalidPayload as error:
-        fields = {_dotted(name): reasons for name, reasons in error.fields.items()}
-        raise InvalidPayload(_dotted(error.message), fields=fields) from error
-    if not 1 <= len(bodies) <= MAX_EVENTS:
-        reason = f"Send 1 to {MAX_EVENTS} events at once."
-        raise InvalidPayload(reason, fields={"body": [reason]})
-    return bodies, True
-
-
-def _dotted(path: str) -> str:
-    """`[3].payload.summary` as every other endpoint writes it: `3.payload.summary`."""
-    return re.sub(r"^\[(\d+)\]", r"\1", path)
-
-
-def _event(body: EventBody, place: int | None) -> Any:
-    """The event as the door understands it; its errors name the place in the list."""
-    try:
-        return events_api.to_event(body)
-    except InvalidPayload as error:
-        if place is None:
-            raise
-        fields = {f"{place}.{name}": reasons for name, reasons in error.fields.items()}
-        raise InvalidPayload(f"{place}: {error.message}", fields=fields) from error
+    return events_api.decode_list(raw, _many), True
 
 
 def _services(user: User, bodies: Sequence[EventBody], is_list: bool) -> list[Service]:

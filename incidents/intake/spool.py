@@ -1,17 +1,18 @@
 """What was answered 202 while the database was away: an fsynced log on local disk.
 
 All processes of a machine share one folder. `current` is appended to under a lock; when it is
-large, or about to be read, it is renamed to a segment. A record is `MAGIC, length, CRC-32, bytes`:
-one that was torn by a crash was never answered, and reading goes on behind it.
+large, or about to be read, it is renamed to a segment. A record is `MAGIC, length, digest, bytes`:
+one that was torn by a crash was never answered, and reading goes on behind it. The digest has a
+key, so that nobody can send an event that looks like a record inside a torn one.
 """
 
 import contextlib
 import fcntl
+import hashlib
 import logging
 import os
 import struct
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +20,11 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 MAGIC = b"\x89OKspool"
-_HEAD = struct.Struct("<8sII")
+_HEAD = struct.Struct("<8sI16s")
 SEGMENT_BYTES = 16 * 1024 * 1024
 CURRENT = "current"
 SUFFIX = ".segment"
+DAMAGED = ".damaged"
 
 
 class SpoolFull(Exception):
@@ -32,9 +34,10 @@ class SpoolFull(Exception):
 class Spool:
     """The spool in one folder; safe for several processes and threads at once."""
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, key: bytes = b"") -> None:
         self._folder = folder
         self._max_bytes = max_bytes
+        self._key = key[:64]
         self._make_folder()
 
     def is_waiting(self) -> bool:
@@ -55,7 +58,7 @@ class Spool:
 
     def append(self, records: Sequence[bytes]) -> None:
         """Keep the records; on return they are on disk. Raises SpoolFull, then none is."""
-        data = b"".join(_HEAD.pack(MAGIC, len(r), zlib.crc32(r)) + r for r in records)
+        data = b"".join(self._framed(record) for record in records)
         try:
             self._make_folder()
             with self._locked("append.lock"):
@@ -124,6 +127,32 @@ class Spool:
             segments = self._segments()
         return self._folder / segments[0] if segments else None
 
+    def read(self, segment: Path) -> Iterator[bytes]:
+        """The records of a segment in order. One with torn records is kept beside it."""
+        data = segment.read_bytes()
+        place = 0
+        while place < len(data):
+            if (record := self._record_at(data, place)) is not None:
+                yield record
+                place += _HEAD.size + len(record)
+                continue
+            if not (aside := segment.with_suffix(DAMAGED)).exists():
+                logger.warning("%s is damaged at byte %d; see %s.", segment, place, aside)
+                os.link(segment, aside)
+            place = data.find(MAGIC, place + 1)
+            if place < 0:
+                return
+
+    def _record_at(self, data: bytes, place: int) -> bytes | None:
+        begin = place + _HEAD.size
+        if begin > len(data):
+            return None
+        magic, length, digest = _HEAD.unpack_from(data, place)
+        record = data[begin : begin + length]
+        if magic != MAGIC or len(record) != length or self._digest(record) != digest:
+            return None
+        return record
+
     def remove(self, segment: Path) -> None:
         """Forget a segment: everything of it is in the database."""
         segment.unlink()
@@ -132,28 +161,16 @@ class Spool:
     def put_aside(self, record: bytes) -> None:
         """Keep a record that cannot be understood, for a person to look at."""
         with open(self._folder / "unreadable", "ab") as file:
-            file.write(_HEAD.pack(MAGIC, len(record), zlib.crc32(record)) + record)
+            file.write(self._framed(record))
+
+    def _framed(self, record: bytes) -> bytes:
+        return _HEAD.pack(MAGIC, len(record), self._digest(record)) + record
+
+    def _digest(self, record: bytes) -> bytes:
+        return hashlib.blake2b(record, digest_size=16, key=self._key).digest()
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         with open(self._folder / name, "wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def read_segment(segment: Path) -> Iterator[bytes]:
-    """The records of a segment in order, without those a crash has torn."""
-    data = segment.read_bytes()
-    place = 0
-    while (place := data.find(MAGIC, place)) >= 0:
-        end = place + _HEAD.size
-        if end > len(data):
-            return
-        _, length, checksum = _HEAD.unpack_from(data, place)
-        record = data[end : end + length]
-        if len(record) == length and zlib.crc32(record) == checksum:
-            yield record
-            place = end + length
-        else:
-            logger.warning("%s has a torn record at byte %d; nobody was told 202.", segment, place)
-            place += 1

@@ -13,7 +13,7 @@ import msgspec
 from django.conf import settings
 from django.db import Error, connection
 
-from incidents.intake.spool import Spool, read_segment
+from incidents.intake.spool import Spool
 from incidents.intake.storing import Submission, store
 from incidents.services.delivery_records import DeliveryRecord, stored_deliveries
 from incidents.services.intake import Batch, Received
@@ -39,7 +39,7 @@ _decoder = msgspec.msgpack.Decoder(Entry)
 @cache
 def shared_spool() -> Spool:
     """The one spool of this machine."""
-    return Spool(settings.SPOOL, settings.SPOOL_MAX_BYTES)
+    return Spool(settings.SPOOL, settings.SPOOL_MAX_BYTES, settings.SECRET_KEY.encode())
 
 
 def keep(spool: Spool, submissions: Sequence[Submission]) -> None:
@@ -102,7 +102,7 @@ class Drainer:
         logger.info("%d deliveries that waited on disk are in the database.", count)
 
     def _entries(self, segment: Path) -> Iterator[Entry]:
-        for record in read_segment(segment):
+        for record in self._spool.read(segment):
             try:
                 yield _decoder.decode(record)
             except msgspec.DecodeError:

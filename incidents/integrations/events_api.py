@@ -1,6 +1,6 @@
 """OpsKnight's own Events API: `POST /api/events` and `POST /api/v1/events`.
 
-A body, or a list of up to 100 of them on `/api/v1/events`::
+A body, or a list of up to 100 of them::
 
     {"event_action": "trigger" | "acknowledge" | "resolve",
      "dedup_key": str,                       # optional for trigger: one is made up and answered
@@ -10,9 +10,10 @@ A body, or a list of up to 100 of them on `/api/v1/events`::
      "links": [{"href": str, "text": str}]}
 """
 
+import re
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -52,12 +53,50 @@ class Body(msgspec.Struct):
     links: list[Link] | None = None
 
 
-_decoder = msgspec.json.Decoder(Body)
+B = TypeVar("B", bound=Body)
+MAX_EVENTS = 100  # in one list
+
+_one = msgspec.json.Decoder(Body)
+_many = msgspec.json.Decoder(list[Body])
 
 
 def parse(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> list[Event]:
-    """One event from one body; raises InvalidPayload."""
-    return [to_event(decode(body, _decoder))]
+    """The events of one body; raises InvalidPayload, then none of them is taken."""
+    if not is_list(body):
+        return [to_event(decode(body, _one))]
+    return [listed_event(each, n) for n, each in enumerate(decode_list(body, _many))]
+
+
+def is_list(body: bytes) -> bool:
+    """Whether the body holds a list of events."""
+    return body.lstrip()[:1] == b"["
+
+
+def decode_list(body: bytes, decoder: "msgspec.json.Decoder[list[B]]") -> list[B]:
+    """The bodies of a list; raises InvalidPayload, whose fields begin with the place in it."""
+    try:
+        bodies = decode(body, decoder)
+    except InvalidPayload as error:
+        fields = {_dotted(name): reasons for name, reasons in error.fields.items()}
+        raise InvalidPayload(_dotted(error.message), fields=fields) from error
+    if not 1 <= len(bodies) <= MAX_EVENTS:
+        reason = f"Send 1 to {MAX_EVENTS} events at once."
+        raise InvalidPayload(reason, fields={"body": [reason]})
+    return bodies
+
+
+def listed_event(body: Body, place: int) -> Event:
+    """The event as it is understood; its errors name its place in the list."""
+    try:
+        return to_event(body)
+    except InvalidPayload as error:
+        fields = {f"{place}.{name}": reasons for name, reasons in error.fields.items()}
+        raise InvalidPayload(f"{place}: {error.message}", fields=fields) from error
+
+
+def _dotted(path: str) -> str:
+    """`[3].payload.summary` as every other endpoint writes it: `3.payload.summary`."""
+    return re.sub(r"^\[(\d+)\]", r"\1", path)
 
 
 def to_event(body: Body) -> Event:
