@@ -4,6 +4,9 @@ A key that opened more often than its service allows is marked. Its incident pag
 once, and stays open through further resolves until it has been quiet (`storm_sweep`).
 """
 
+from datetime import datetime, timedelta
+
+from incidents.services.intake_sql import Track
 from incidents.services.service_facts import ServiceFacts
 
 
@@ -13,6 +16,12 @@ def marked(facts: ServiceFacts) -> str:
         f"Flapping: opened more than {facts.flapping_openings} times in {facts.flapping_minutes} "
         f"min. It stays open until it has been resolved for {facts.flapping_minutes} min."
     )
+
+
+def counts(track: Track, facts: ServiceFacts, now: datetime) -> bool:
+    """Whether an incident that was open before the batch and resolves in it is a past opening."""
+    period = timedelta(minutes=facts.flapping_minutes)
+    return track.created_at is not None and track.created_at > now - period
 
 
 def kept_open(facts: ServiceFacts) -> str:

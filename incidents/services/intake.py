@@ -145,11 +145,11 @@ class _Work:
         batch = Batch(
             [self._take(r) if ok else _gone(r) for r, ok in zip(self.received, usable, strict=True)]
         )
-        new = [t for t in self.tracks if t.is_new]
-        if not sql.insert_incidents(new, self.now):
-            return None
+        # First: what is resolved makes room for a new incident of the same key.
         known = [t for t in self.tracks if not t.is_new and not t.is_storm]
         sql.update_incidents(known, self.now)
+        if not sql.insert_incidents([t for t in self.tracks if t.is_new], self.now):
+            return None
         self.storms.save(self.now)
         sql.insert_alerts(self.alerts, self.now)
         sql.insert_entries(self.entries, self.now)
@@ -330,6 +330,9 @@ class _Work:
                 track.is_settled = True
                 self._tell(track, received, kind.ACKNOWLEDGED, "Acknowledged")
             case "resolved":
+                if flapping.counts(track, self.services[track.service_id], self.now):
+                    key = (track.service_id, track.dedup_key)
+                    self.past.of_keys[key] = self.past.of_keys.get(key, 0) + 1
                 track.resolved_at = self.now
                 track.is_settled = True
                 self._tell(track, received, kind.RESOLVED, "Resolved")

@@ -128,3 +128,20 @@ def test_a_web_server_whose_clock_is_ahead_delays_no_page(
     receive_events([received(integration)])
 
     assert Incident.objects.filter(escalate_at__lte=Now()).count() == 1
+
+
+@pytest.mark.django_db
+def test_resolve_then_trigger_of_an_open_key_in_one_batch_opens_the_next_incident(
+    integration: Integration,
+):
+    receive_events([received(integration)])
+
+    batch = receive_events(
+        [received(integration, action="resolve"), received(integration, summary="Down again")]
+    )
+
+    assert [o.result for o in batch.outcomes] == ["resolved", "triggered"]
+    assert list(Incident.objects.order_by("id").values_list("title", "status")) == [
+        ("Down", "resolved"),
+        ("Down again", "triggered"),
+    ]
