@@ -87,8 +87,8 @@ _SIGNING: Final[dict[str, Scheme]] = {
         is_default=True,
     ),
     Kind.CLOUDWATCH: Scheme(
-        header="Signature (a field of the SNS message)",
-        where="Amazon signs by itself; nothing to set up there",
+        header="Signature",
+        where="nothing to set up: Amazon signs every message",
         docs="https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
         maker="nobody",
         is_default=True,

@@ -34,6 +34,8 @@ class GenerateForm(forms.Form):
         label="Keep the old one for",
         choices=KEEP_HOURS,
         coerce=int,
+        required=False,  # not asked for while there is no old one
+        empty_value=KEEP_HOURS[0][0],
         help_text="Until then both are valid, so that you can change the sender at leisure.",
     )
 
