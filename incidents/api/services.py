@@ -11,6 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from incidents.api.rules import RulesActions
 from incidents.api.signing import SigningActions
 from incidents.models import Integration, Service
 from incidents.selectors import (
@@ -119,7 +120,7 @@ class IntegrationChangeSerializer(ModelSerializer):
     list=extend_schema(summary="List integrations"),
     retrieve=extend_schema(summary="Get an integration"),
 )
-class IntegrationViewSet(SigningActions):
+class IntegrationViewSet(RulesActions, SigningActions):
     """Integrations; seen by those who may change their service, because they carry its keys."""
 
     read_scope = ApiKey.Scope.SERVICES_READ

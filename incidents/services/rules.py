@@ -116,7 +116,8 @@ def check_rules(texts: RuleTexts) -> Reasons:
         if not 1 <= len(route.name.strip()) <= MAX_NAME:
             reasons[f"{path}.name"] = [f"Give it a name of at most {MAX_NAME} characters."]
         if route.policy_id is not None and route.policy_id not in policies:
-            reasons[f"{path}.policy"] = [f"There is no escalation policy {route.policy_id}."]
+            why = f"There is no escalation policy {route.policy_id}."
+            reasons[f"{path}.escalation_policy"] = [why]
         if route.urgency not in ("", *Incident.Urgency.values):
             reasons[f"{path}.urgency"] = ["Choose high, medium or low, or leave it empty."]
         if route.priority not in ("", *Incident.Priority.values):

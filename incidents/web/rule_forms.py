@@ -73,9 +73,8 @@ class DefaultRouteForm(forms.Form):
     """What happens to an event that no other route takes."""
 
     name = forms.CharField(required=False, widget=forms.HiddenInput)
-    policy = forms.ChoiceField(
+    escalation_policy = forms.ChoiceField(
         required=False,
-        label="Escalation policy",
         error_messages={"invalid_choice": "This policy is gone. Choose another."},
     )
     urgency = forms.ChoiceField(
@@ -87,7 +86,7 @@ class DefaultRouteForm(forms.Form):
     def __init__(self, policies: Sequence[tuple[int, str]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         choices = [("", "The service's"), *policies]
-        self.fields["policy"].choices = choices  # type: ignore[attr-defined]
+        self.fields["escalation_policy"].choices = choices  # type: ignore[attr-defined]
 
 
 class RouteForm(DefaultRouteForm):
@@ -216,7 +215,7 @@ def rearranged(draft: Draft, do: str) -> tuple[Draft, int | None]:
 
 
 def _read_route(data: Mapping[str, str], prefix: str) -> RouteText:
-    policy = data.get(f"{prefix}-policy", "")
+    policy = data.get(f"{prefix}-escalation_policy", "")
     return RouteText(
         name=data.get(f"{prefix}-name", "").strip(),
         condition=_code(data, f"{prefix}-condition"),
@@ -236,7 +235,7 @@ def _values(route: RouteText) -> dict[str, Any]:
     return {
         "name": route.name,
         "condition": route.condition,
-        "policy": route.policy_id or "",
+        "escalation_policy": route.policy_id or "",
         "urgency": route.urgency,
         "priority": route.priority,
         "is_suppressed": route.is_suppressed,

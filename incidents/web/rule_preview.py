@@ -188,7 +188,7 @@ def _previewed_event(
         description=event.description,
         dedup_key=event.dedup_key,
         urgency=urgency,
-        priority=routing.priority if routing else "",
+        priority=(routing.priority if routing else "") or event.priority,
         policy=policies.get(routing.policy_id or 0, "") if routing else "",
         route=routing.route if routing else "",
         is_suppressed=bool(routing and routing.is_suppressed),

@@ -77,6 +77,15 @@ INTEGRATIONS = [
     _write(
         "services", "DELETE", "integrations/{integration}/signing/previous-secret", TEAM_DELETES
     ),
+    _read("services", "integrations/{integration}/rules", TEAM_SEES),
+    _write("services", "PUT", "integrations/{integration}/rules", TEAM_SEES, {"title": "New"}),
+    _write(
+        "services",
+        "POST",
+        "integrations/{integration}/rules/preview",
+        TEAM_SEES,
+        {"title": "New", "body": "no alert"},
+    ),
     _write("services", "DELETE", "integrations/{integration}", TEAM_DELETES),
 ]
 CHANGES = [_read("services", "changes")]

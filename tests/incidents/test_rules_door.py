@@ -259,7 +259,7 @@ def test_every_mistake_is_named(webhook: Integration) -> None:
     with pytest.raises(InvalidInput) as refused:
         save_rules(integration=webhook, texts=texts, shown=None, actor=None)
 
-    parts = ("condition", "name", "policy", "urgency", "priority")
+    parts = ("condition", "name", "escalation_policy", "urgency", "priority")
     assert set(refused.value.fields) == {
         "title", *(f"routes.{place}.{part}" for place in (0, 1) for part in parts)
     }  # fmt: skip

@@ -92,7 +92,7 @@ def test_all_that_was_written_is_saved_and_audited(bob: User, webhook: Integrati
         template__resolve_when="payload.state == 'fine'",
         route__0__name="Databases",
         route__0__condition="event.source|startswith('db-')",
-        route__0__policy=policy.pk,
+        route__0__escalation_policy=policy.pk,
         route__0__urgency="high",
         route__0__priority="P1",
         default__is_suppressed="on",
@@ -158,8 +158,8 @@ def test_rules_are_cleared_by_empty_fields(bob: User, webhook: Integration) -> N
         ({"route__0__name": "A", "route__0__condition": "a b"}, "route-0-condition", "Line 1"),
         ({"route__0__name": "A"}, "route-0-condition", "Write a condition"),
         ({"route__0__name": "", "route__0__condition": "true"}, "route-0-name", "Give it a name"),
-        ({"default__policy": "999"}, "default-policy", "This policy is gone"),
-        ({"default__policy": "x"}, "default-policy", "This policy is gone"),
+        ({"default__escalation_policy": "999"}, "default-escalation_policy", "This policy is gone"),
+        ({"default__escalation_policy": "x"}, "default-escalation_policy", "This policy is gone"),
         ({"default__urgency": "huge"}, "default-urgency", "Select a valid choice"),
         ({"default__priority": "P9"}, "default-priority", "Select a valid choice"),
     ],
@@ -256,7 +256,7 @@ def test_preview_shows_what_rules_make_of_the_last_delivery(
         template__dedup_key="{{ payload.source }}/disk",
         route__0__name="Databases",
         route__0__condition="source|startswith('db')",
-        route__0__policy=policy.pk,
+        route__0__escalation_policy=policy.pk,
         route__0__urgency="high",
     )
 
