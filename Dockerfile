@@ -17,7 +17,7 @@ ENV PATH=/venv/bin:$PATH \
     OPSKNIGHT_BIND=0.0.0.0 \
     OPSKNIGHT_STATIC=/app/staticfiles
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin opsknight \
-    && install -d -o opsknight -g opsknight /data
+    && install -d -o opsknight -g opsknight /data /data/spool
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY . .

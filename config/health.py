@@ -1,12 +1,14 @@
 """Liveness and readiness, for load balancers and for people at 3 a.m.
 
-Liveness asks nobody. Readiness asks with connections of its own and short limits: the pool of
+Liveness asks nobody. `mode=intake` says whether deliveries are taken, into the database or onto
+disk: what a load balancer should ask about the door, which works while PostgreSQL is away. Readiness asks with connections of its own and short limits: the pool of
 the pages would wait half a minute for a database that is gone.
 """
 
 import asyncio
 import json
 import logging
+import shutil
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypedDict
 from urllib.parse import parse_qs
@@ -18,6 +20,7 @@ from django.http import HttpRequest, JsonResponse
 from redis.exceptions import RedisError
 
 from escalations.models import EnginePass
+from incidents.intake.spooling import shared_spool
 from opsknight import __version__
 from opsknight.errors import error_body
 
@@ -25,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 SECONDS = 2  # that each component has to answer
 MAX_ENGINE_AGE_SECONDS = 60
+INTAKE_ROOM_BYTES = 16 * 1024 * 1024  # less than this is as good as full
 METHODS = ("GET", "HEAD")
 # Of Django's database settings, as psycopg spells them.
 CONNECTION = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host"}
@@ -39,6 +43,7 @@ class Check(TypedDict, total=False):
     ok: bool
     reason: str  # why not, and what to look at
     age_seconds: float  # of the engine's last pass
+    waiting_bytes: int  # on disk, until the database is back
 
 
 async def health(request: HttpRequest) -> JsonResponse:
@@ -69,13 +74,16 @@ async def application(
 
 
 async def examine(method: str, mode: str) -> tuple[int, dict[str, Any]]:
-    """The status and body for a mode: "readiness", or anything else for liveness."""
+    """The status and body for a mode: "readiness", "intake", or anything else for liveness."""
     if method not in METHODS:
         return 405, error_body("method_not_allowed", "Ask with GET.")
-    if mode != "readiness":
+    if mode not in ("readiness", "intake"):
         return 200, {"status": "ok", "version": __version__}
     checks = await _shared_checks()
-    is_ready = all(check["ok"] for check in checks.values())
+    if mode == "intake":
+        is_ready = checks["database"]["ok"] or checks["spool"]["ok"]
+    else:
+        is_ready = all(check["ok"] for check in checks.values())
     body = {
         "status": "ready" if is_ready else "unavailable",
         "version": __version__,
@@ -101,7 +109,21 @@ async def _shared_checks() -> dict[str, Check]:
 
 async def _checks() -> dict[str, Check]:
     (database, engine), cache = await asyncio.gather(_database_and_engine(), _redis())
-    return {"database": database, "redis": cache, "engine": engine}
+    return {"database": database, "redis": cache, "engine": engine, "spool": _spool()}
+
+
+def _spool() -> Check:
+    """Whether the disk could take deliveries, and how many bytes of them wait there."""
+    try:
+        waiting = shared_spool().size()
+        room = min(settings.SPOOL_MAX_BYTES - waiting, shutil.disk_usage(settings.SPOOL).free)
+    except OSError as error:
+        logger.warning("Readiness: the spool cannot be used: %s", error)
+        return Check(ok=False, reason=f"{settings.SPOOL} cannot be written to.")
+    check = Check(ok=room > INTAKE_ROOM_BYTES, waiting_bytes=waiting)
+    if not check["ok"]:
+        check["reason"] = "There is no room left: is the disk full, or PostgreSQL away for long?"
+    return check
 
 
 async def _database_and_engine() -> tuple[Check, Check]:

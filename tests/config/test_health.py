@@ -115,6 +115,7 @@ def test_ready_when_everything_answers(passed: EnginePass) -> None:
         "database": True,
         "redis": True,
         "engine": True,
+        "spool": True,
     }
     assert 0 <= body["checks"]["engine"]["age_seconds"] < 10
 
