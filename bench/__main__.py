@@ -1,4 +1,7 @@
-"""`python -m bench [part …]`: run the parts and print their figures as they come."""
+"""`python -m bench [part …]`: run the parts and print their figures as they come.
+
+Without names, all but those that take many minutes.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,20 +11,23 @@ from bench.figures import Figure
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "intake": intake.run,
+    "intake-full": intake.run_full,
     "engine": engine.run,
     "page": page.run,
     "realtime": realtime.run,
 }
+LONG_PARTS: dict[str, Callable[[], Iterator[Figure]]] = {"intake-soak": intake.run_soak}
 
 
 def main(names: list[str]) -> int:
-    """Run the named parts, or all."""
-    unknown = sorted(set(names) - PARTS.keys())
+    """Run the named parts, or the usual ones."""
+    parts = PARTS | LONG_PARTS
+    unknown = sorted(set(names) - parts.keys())
     if unknown:
-        print(f"Unknown part {', '.join(unknown)}. There are: {', '.join(PARTS)}.")
+        print(f"Unknown part {', '.join(unknown)}. There are: {', '.join(parts)}.")
         return 2
     for name in names or PARTS:
-        for figure in PARTS[name]():
+        for figure in parts[name]():
             print(figure, flush=True)
     return 0
 
