@@ -177,7 +177,11 @@ def sns_endpoint(url: str) -> str:
     parts = urlsplit(url)
     is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
     is_origin = url == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
-    if is_origin and (parts.scheme == "https" or (parts.scheme == "http" and is_local)):
+    if (
+        parts.hostname
+        and is_origin
+        and (parts.scheme == "https" or (parts.scheme == "http" and is_local))
+    ):
         return url
     raise ImproperlyConfigured(
         "SNS_ENDPOINT must be https:// with a host and nothing after it "

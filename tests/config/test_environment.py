@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env import Secrets, database_from_url, env
+from config.env import Secrets, database_from_url, env, sns_endpoint
 from tests.stack import ROOT
 
 READ = re.compile(r"""\benv\.\w+\(\s*["']([A-Z_]+)["']""")
@@ -83,3 +83,28 @@ def test_a_database_that_is_back_is_noticed_within_seconds() -> None:
     # The pool's own default doubles its pauses for five minutes.
     assert options["pool"]["reconnect_timeout"] <= 5
     assert options["pool"]["timeout"] <= 10
+
+
+@pytest.mark.parametrize(
+    "url", ["", "https://sns.example", "https://sns.example:4566", "http://127.0.0.1:4566"]
+)
+def test_a_stand_in_of_amazon_is_an_origin(url: str) -> None:
+    assert sns_endpoint(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://sns.example",  # anybody on the way could answer
+        "https://sns.example/",
+        "https://sns.example/path",
+        "https://sns.example?x=1",
+        "https://user:word@sns.example",
+        "ftp://sns.example",
+        "sns.example",
+        "https://",
+    ],
+)
+def test_what_is_no_stand_in_of_amazon_stops_the_start(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="SNS_ENDPOINT"):
+        sns_endpoint(url)

@@ -1,11 +1,13 @@
 """Amazon SNS at the door: signatures, certificates, subscriptions."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pytest_django import Settings
@@ -448,6 +450,33 @@ def test_replay_neither_checks_nor_confirms(
 
     assert reception.verdict == "ignored"
     assert amazon.asked == []
+
+
+def test_many_who_wait_ask_once(amazon: Amazon) -> None:
+    url = amazon.origin + CERTIFICATE
+
+    async def ask() -> set[int]:
+        certificates = shared_certificates()
+        found = await asyncio.gather(*(certificates.find(url) for _ in range(50)))
+        return {certificate.key.key_size for certificate in found}
+
+    assert async_to_sync(ask)() == {2048}
+    assert amazon.asked == [CERTIFICATE]
+
+
+def test_addresses_without_end_are_not_all_asked(amazon: Amazon) -> None:
+    urls = [f"{amazon.origin}/SimpleNotificationService-{n}.pem" for n in range(40)]
+
+    async def ask() -> list[str]:
+        certificates = shared_certificates()
+        asked = (certificates.find(url) for url in urls)
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        return [type(error).__name__ for error in found]
+
+    answers = async_to_sync(ask)()
+
+    assert answers.count("SnsUnavailable") == len(urls) - sns_client.MAX_QUESTIONS
+    assert len(amazon.asked) == sns_client.MAX_QUESTIONS
 
 
 def test_what_ends_the_subscription_is_not_stored(
