@@ -175,6 +175,11 @@ SPOOL_MAX_BYTES = env.int("OPSKNIGHT_SPOOL_MAX_MB", default=1024) * 1024 * 1024
 # A stand-in that may act as Amazon SNS beside Amazon's own hosts; empty in production.
 SNS_ENDPOINT = sns_endpoint(env.str("SNS_ENDPOINT", default=""))
 
+# Mail as a way in: off without a port. Addresses read <key>@<domain>.
+MAIL_PORT = env.int("OPSKNIGHT_MAIL_PORT", default=0)
+MAIL_BIND = env.str("OPSKNIGHT_MAIL_BIND", default="127.0.0.1")
+MAIL_DOMAIN = env.str("OPSKNIGHT_MAIL_DOMAIN", default=urlsplit(PUBLIC_URL).hostname or "localhost")
+
 # --- Channels of notification ---------------------------------------------------------------------
 # smtp://user:password@host:587?tls=true ; empty: messages go to the sandbox instead.
 EMAIL_URL = env.str("EMAIL_URL", default="")
@@ -312,6 +317,8 @@ LOGGING = {
     "loggers": {
         "django_eventstream": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        # Every command of every mail, with the keys in its addresses.
+        "mail.log": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},
         # The sweeps run every two seconds: a line for each would hide every other line.
         "celery.app.trace": {"level": "WARNING"},

@@ -162,8 +162,9 @@ def start_stack(home: Path, env: Mapping[str, str] | None = None, port: int | No
 
 def _part(child: psutil.Process) -> str:
     command = child.cmdline()
-    if "config.web" in command:
-        return "web"
+    for module in ("config.web", "config.mail"):
+        if module in command:
+            return module.removeprefix("config.")
     if "beat" in command:
         return "beat"
     if "-Q" in command:

@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from typing import IO
 
 from django.core.exceptions import ImproperlyConfigured
@@ -38,9 +39,13 @@ def main() -> int:
     try:
         options = preflight.read_options()
         preflight.check_home(options)
-        with take_lock(options), preflight.take_address(options) as listener:
+        with (
+            take_lock(options),
+            preflight.take_address(options) as listener,
+            preflight.take_mail_address(options) or nullcontext() as mail_listener,
+        ):
             preflight.check_stores(options)
-            return asyncio.run(Stack(options, listener).run())
+            return asyncio.run(Stack(options, listener, mail_listener).run())
     except (StartError, ImproperlyConfigured) as error:
         print(f"OpsKnight cannot start: {error}", file=sys.stderr)
         return 1

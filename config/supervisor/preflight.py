@@ -26,6 +26,8 @@ class Options:
     bind: str
     port: int
     web_processes: int
+    mail_bind: str
+    mail_port: int  # 0: no mail is taken
     log_level: str
     database: dict[str, Any] | None  # Django's connection settings; None: embed PostgreSQL
     redis_url: str | None  # None: embed Redis
@@ -59,11 +61,15 @@ def read_options() -> Options:
         raise StartError("OPSKNIGHT_PORT must be a number from 1 to 65535.")
     if not 1 <= settings.WEB_PROCESSES <= 64:
         raise StartError("OPSKNIGHT_WEB_PROCESSES must be a number from 1 to 64.")
+    if not 0 <= settings.MAIL_PORT <= 65535:
+        raise StartError("OPSKNIGHT_MAIL_PORT must be a number from 1 to 65535, or empty.")
     return Options(
         home=settings.HOME,
         bind=settings.BIND,
         port=settings.PORT,
         web_processes=settings.WEB_PROCESSES,
+        mail_bind=settings.MAIL_BIND,
+        mail_port=settings.MAIL_PORT,
         log_level=settings.LOG_LEVEL,
         database=None if embedded_database else settings.DATABASES["default"],
         redis_url=None if embedded_redis else settings.REDIS_URL,
@@ -77,16 +83,27 @@ def check_home(options: Options) -> None:
 
 def take_address(options: Options) -> socket.socket:
     """The listening socket of all web processes; raises StartError when it cannot be had."""
+    return _take(options.bind, options.port, "OPSKNIGHT_BIND and OPSKNIGHT_PORT")
+
+
+def take_mail_address(options: Options) -> socket.socket | None:
+    """The listening socket of the mail process, None without one; raises StartError."""
+    if not options.mail_port:
+        return None
+    names = "OPSKNIGHT_MAIL_BIND and OPSKNIGHT_MAIL_PORT"
+    return _take(options.mail_bind, options.mail_port, names)
+
+
+def _take(bind: str, port: int, names: str) -> socket.socket:
     deadline = time.monotonic() + PORT_PATIENCE_SECONDS
     while True:
         try:
-            return listen(options.bind, options.port)
+            return listen(bind, port)
         except OSError as error:
             if time.monotonic() > deadline:
                 raise StartError(
-                    f"Cannot listen on {options.bind} port {options.port} "
-                    f"({_reason(error)}): stop what runs there, or set OPSKNIGHT_BIND "
-                    "and OPSKNIGHT_PORT."
+                    f"Cannot listen on {bind} port {port} ({_reason(error)}): "
+                    f"stop what runs there, or set {names}."
                 ) from error
         time.sleep(0.1)
 

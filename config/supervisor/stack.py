@@ -20,6 +20,7 @@ from config.supervisor.preflight import Options
 # How many tasks a worker runs at once; threads, because the work is waiting for others.
 CONCURRENCY = {"escalations": 2, "email": 4, "webhook": 4, "default": 4}
 OTHER_CONCURRENCY = 2
+MAIL_CONNECTIONS = 6  # to the database: who looks up keys, the committer, who empties the spool
 # No banner, and no Django checks: `make check` makes them, here they cost each process a while.
 CELERY = [sys.executable, "-m", "celery", "-A", "config", "--quiet", "--skip-checks"]
 # Ten lines from each worker when we are root, as in a container.
@@ -37,6 +38,17 @@ def web(number: int, listener: socket.socket) -> Program:
     return Program(
         "web" if number == 1 else f"web{number}",
         [sys.executable, "-m", "config.web", "--fd", str(listener.fileno())],
+        stop_signals=((signal.SIGTERM, 5.0),),
+        popen_options={"pass_fds": (listener.fileno(),)},
+    )
+
+
+def mail(listener: socket.socket) -> Program:
+    """The mail process: alerts by SMTP."""
+    return Program(
+        "mail",
+        [sys.executable, "-m", "config.mail", "--fd", str(listener.fileno())],
+        env={"DATABASE_POOL_SIZE": str(MAIL_CONNECTIONS)},
         stop_signals=((signal.SIGTERM, 5.0),),
         popen_options={"pass_fds": (listener.fileno(),)},
     )
@@ -68,9 +80,12 @@ def beat(options: Options) -> Program:
 class Stack:
     """Runs the processes until a signal says stop."""
 
-    def __init__(self, options: Options, listener: socket.socket) -> None:
+    def __init__(
+        self, options: Options, listener: socket.socket, mail_listener: socket.socket | None = None
+    ) -> None:
         self.options = options
         self._webs = [web(n + 1, listener) for n in range(options.web_processes)]
+        self._mails = [mail(mail_listener)] if mail_listener is not None else []
         self._servers: list[EmbeddedServer] = []
         if options.redis_url is None:
             self._servers.append(EmbeddedRedis(options.home))
@@ -80,7 +95,7 @@ class Stack:
         self._app_children: list[Child] = []
         self._keepers: list[asyncio.Task[None]] = []
         names = [server.name for server in self._servers]
-        webs = [program.name for program in self._webs]
+        webs = [program.name for program in (*self._webs, *self._mails)]
         self._log = Log(["opsknight", *names, "prepare", *webs, "beat", *QUEUES])
 
     async def run(self) -> int:
@@ -116,7 +131,7 @@ class Stack:
             await self._until(_answers(server), child, SERVER_TIMEOUT_SECONDS)
         invitation = await self._prepare()
         web_child = await self._keep(self._webs[0], self._app_children)
-        for program in self._webs[1:]:
+        for program in (*self._webs[1:], *self._mails):
             await self._keep(program, self._app_children)
         for program in (beat(self.options), *(worker(queue, self.options) for queue in QUEUES)):
             await self._keep(program, self._app_children)

@@ -39,7 +39,10 @@ def documented_names() -> set[str]:
 def test_every_part_is_a_service_of_its_own(compose: dict[str, Any]) -> None:
     workers = {f"worker-{queue}" for queue in QUEUES}
 
-    assert set(compose["services"]) == {"postgres", "redis", "migrate", "web", "beat", *workers}
+    assert set(compose["services"]) == {
+        *("postgres", "redis", "migrate", "web", "mail", "beat"),
+        *workers,
+    }
 
 
 @pytest.mark.parametrize("queue", QUEUES)
