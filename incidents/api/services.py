@@ -22,7 +22,7 @@ from incidents.selectors import (
     visible_services,
 )
 from incidents.services import catalog
-from incidents.snippets import address_of
+from incidents.setup import address_of
 from opsknight.api.fields import ModelSerializer
 from opsknight.api.pagination import OldestFirst
 from opsknight.api.views import ApiViewSet
@@ -92,8 +92,11 @@ class IntegrationSerializer(ModelSerializer):
 
     class Meta:
         model = Integration
-        fields = ("id", "service", "kind", "name", "enabled", "key", "url", "created_at")
-        read_only_fields = ("enabled",)
+        fields = (
+            "id", "service", "kind", "name", "enabled", "key", "url", "signature_required",
+            "created_at",
+        )  # fmt: skip
+        read_only_fields = ("enabled", "signature_required")
 
     def get_url(self, integration: Integration) -> str | None:
         """Where the monitoring system sends its alerts; null where the key is hidden."""

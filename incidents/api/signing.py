@@ -26,7 +26,7 @@ MAX_KEEP_HOURS = int(signing.MAX_KEEP.total_seconds() // 3600)
 class SigningSerializer(serializers.Serializer[Any]):
     """Whether and how deliveries prove where they come from."""
 
-    required = serializers.BooleanField(
+    signature_required = serializers.BooleanField(
         help_text="Whether deliveries without a valid signature are refused."
     )
     header = serializers.CharField(
@@ -46,7 +46,7 @@ class SigningSerializer(serializers.Serializer[Any]):
 class SigningChangeSerializer(serializers.Serializer[Any]):
     """Require a signature, or waive it."""
 
-    required = serializers.BooleanField()
+    signature_required = serializers.BooleanField()
 
 
 class SecretSerializer(serializers.Serializer[Any]):
@@ -85,7 +85,7 @@ class SigningActions(ApiViewSet):
     def change_signing(self, request: Request, pk: str) -> Response:
         """Refuse what is not signed, or take it; both are in the audit log."""
         integration = get_integration_for(self.actor, int(pk))
-        required = self.parsed(SigningChangeSerializer)["required"]
+        required = self.parsed(SigningChangeSerializer)["signature_required"]
         change = signing.require_signature if required else signing.waive_signature
         change(integration=integration, actor=self.actor, ip=self.ip)
         return self._answer_signing(integration)
@@ -130,7 +130,7 @@ class SigningActions(ApiViewSet):
         may_only_read = isinstance(sent, ApiKey) and ApiKey.Scope.SERVICES_WRITE not in sent.scopes
         is_hidden = may_only_read or scheme is None or scheme.maker == "vendor"
         values = {
-            "required": integration.signature_required,
+            "signature_required": integration.signature_required,
             "header": scheme.header if scheme else None,
             "secret": None if is_hidden else integration.signing_secret or None,
             "has_secret": bool(integration.signing_secret),

@@ -70,7 +70,7 @@ def mask_body(kind: str, body: bytes, key: str = "") -> bytes:
 
 
 def _without(name: bytes, body: bytes) -> bytes:
-    pieces = []
+    pieces: list[bytes] = []
     done = 0
     position = body.find(name)
     while position >= 0:

@@ -7,7 +7,7 @@ from incidents.intake.arrivals import Arrival
 from incidents.intake.events import Unsupported
 from incidents.intake.key_owner import KeyOwner
 from incidents.intake.schemes import SCHEMES, Scheme
-from incidents.intake.sns import SignatureRefused
+from incidents.intake.sns_client import SignatureRefused
 from incidents.models import Delivery, Integration
 
 __all__ = ["SignatureRefused", "check_signature", "prepare", "signed_headers"]

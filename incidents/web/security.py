@@ -35,13 +35,13 @@ class GenerateForm(forms.Form):
         choices=KEEP_HOURS,
         coerce=int,
         required=False,  # not asked for while there is no old one
-        empty_value=KEEP_HOURS[0][0],
         help_text="Until then both are valid, so that you can change the sender at leisure.",
     )
 
     def kept(self) -> timedelta:
         """The chosen time."""
-        return timedelta(hours=self.cleaned_data["keep"])
+        hours = self.cleaned_data["keep"]
+        return signing.KEEP if hours == "" else timedelta(hours=hours)
 
 
 class SecretForm(GenerateForm):

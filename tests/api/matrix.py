@@ -70,7 +70,11 @@ INTEGRATIONS = [
     _write("services", "POST", "integrations/{integration}/rotate-key", TEAM_SEES),
     _read("services", "integrations/{integration}/signing", TEAM_SEES),
     _write(
-        "services", "PATCH", "integrations/{integration}/signing", TEAM_SEES, {"required": False}
+        "services",
+        "PATCH",
+        "integrations/{integration}/signing",
+        TEAM_SEES,
+        {"signature_required": False},
     ),
     _write("services", "POST", "integrations/{integration}/signing/secret", TEAM_SEES, {}),
     _write("services", "DELETE", "integrations/{integration}/signing/secret", TEAM_DELETES),

@@ -34,7 +34,7 @@ def test_new_integration_says_how_it_is_signed(carol: Asker, service: Service) -
     integration = Integration.objects.get(pk=made.json()["id"])
 
     assert signing_of(carol, integration) == {
-        "required": True,
+        "signature_required": True,
         "header": "X-Hub-Signature-256",
         "secret": integration.signing_secret,
         "has_secret": True,
@@ -65,7 +65,9 @@ def test_key_that_may_only_read_changes_nothing(
 ) -> None:
     reader = Asker(carol.user, [ApiKey.Scope.SERVICES_READ])
 
-    response = reader.send(method, f"integrations/{github.pk}/{path}", {"required": False})
+    response = reader.send(
+        method, f"integrations/{github.pk}/{path}", {"signature_required": False}
+    )
 
     assert response.status_code == 403
     assert code_of(response) == "missing_scope"
@@ -117,17 +119,17 @@ def test_wrong_secret_is_named(
 
 
 def test_waiver_is_audited(carol: Asker, github: Integration) -> None:
-    response = carol.patch(f"integrations/{github.pk}/signing", {"required": False})
+    response = carol.patch(f"integrations/{github.pk}/signing", {"signature_required": False})
 
     entry = AuditEntry.objects.get(action="integration.signature_waived")
-    assert response.json()["required"] is False
+    assert response.json()["signature_required"] is False
     assert (entry.actor, entry.ip) == (carol.user, "127.0.0.1")
 
 
 def test_requiring_without_a_secret_is_a_conflict(carol: Asker, service: Service) -> None:
     integration = IntegrationFactory(service=service, kind="sentry")
 
-    response = carol.patch(f"integrations/{integration.pk}/signing", {"required": True})
+    response = carol.patch(f"integrations/{integration.pk}/signing", {"signature_required": True})
 
     assert response.status_code == 409
 
@@ -144,13 +146,13 @@ def test_kind_without_signatures_says_so(carol: Asker, service: Service) -> None
     integration = IntegrationFactory(service=service, kind="pagerduty")
 
     shown = signing_of(carol, integration)
-    response = carol.patch(f"integrations/{integration.pk}/signing", {"required": True})
+    response = carol.patch(f"integrations/{integration.pk}/signing", {"signature_required": True})
 
-    assert (shown["header"], shown["required"]) == (None, False)
+    assert (shown["header"], shown["signature_required"]) == (None, False)
     assert response.status_code == 409
 
 
 def test_waiver_must_be_said(carol: Asker, github: Integration) -> None:
     response = carol.patch(f"integrations/{github.pk}/signing", {})
 
-    assert list(fields_of(response)) == ["required"]
+    assert list(fields_of(response)) == ["signature_required"]
