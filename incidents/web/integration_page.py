@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from incidents import selectors
 from incidents.models import Integration
-from incidents.snippets import address_of, snippets_of
+from incidents.setup import address_of, guide_for
 from incidents.web.answers import signed_in
 
 
@@ -21,7 +21,8 @@ def integration(request: HttpRequest, pk: int) -> HttpResponse:
     base = f"{request.scheme}://{request.get_host()}"
     context = shell_of(shown, "setup") | {
         "address": address_of(shown, base),
-        "snippets": snippets_of(shown, base),
+        "guide": guide_for(shown, base),
+        "last_delivery": shown.deliveries.only("received_at", "verdict").first(),
     }
     return render(request, "incidents/integration_setup.html", context)
 
