@@ -23,6 +23,7 @@ from incidents.services.rules import MAX_NAME, Reasons
 
 DEFAULT_NAME = "Default"
 NEW_ROUTE = RouteText("", "", None, "", "", False)
+NO_CONDITION = "Write a condition, or remove this route: what no route takes goes to the default."
 NO_POLICY = -1  # there is none of this number: what was posted is no policy
 
 
@@ -42,6 +43,8 @@ def code_area(rows: int, placeholder: str) -> forms.Textarea:
 
 class TemplatesForm(forms.Form):
     """The templates; the placeholder of each is what holds without it."""
+
+    use_required_attribute = False
 
     title = forms.CharField(required=False, widget=code_area(1, "{{ event.summary }}"))
     description = forms.CharField(required=False, widget=code_area(2, "{{ event.description }}"))
@@ -72,6 +75,8 @@ class TemplatesForm(forms.Form):
 class DefaultRouteForm(forms.Form):
     """What happens to an event that no other route takes."""
 
+    use_required_attribute = False  # half-written routes can be moved and removed
+
     name = forms.CharField(required=False, widget=forms.HiddenInput)
     escalation_policy = forms.ChoiceField(
         required=False,
@@ -97,7 +102,7 @@ class RouteForm(DefaultRouteForm):
         error_messages={"required": f"Give it a name of at most {MAX_NAME} characters."},
     )
     condition = forms.CharField(
-        required=False,
+        error_messages={"required": NO_CONDITION},
         widget=code_area(1, "event.details.labels.team == 'database'"),
         help_text="An expression without {{ }}.",
     )
@@ -136,8 +141,9 @@ class Draft:
     @property
     def unfinished(self) -> Reasons:
         """Routes without a condition: only the default route has none."""
-        why = "Write a condition, or remove this route: what no route takes goes to the default."
-        return {condition_name(n): [why] for n, r in enumerate(self.routes) if not r.condition}
+        return {
+            condition_name(n): [NO_CONDITION] for n, r in enumerate(self.routes) if not r.condition
+        }
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The preview of rules: what they make of a recorded delivery, a sample or a pasted body."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -163,13 +163,17 @@ def _previewed(preview: Preview, texts: RuleTexts) -> list[PreviewedEvent]:
     chosen = {r.policy_id for r in texts.routes if r.policy_id is not None}
     policies = policies_by_id(chosen) if chosen else {}
     return [
-        _previewed_event(ruled, found, texts, policies)
+        _previewed_event(ruled, found, texts, policies, preview.problems)
         for ruled, found in zip(preview.events, preview.found, strict=True)
     ]
 
 
 def _previewed_event(
-    ruled: RuledEvent, found: Event, texts: RuleTexts, policies: Mapping[int, str]
+    ruled: RuledEvent,
+    found: Event,
+    texts: RuleTexts,
+    policies: Mapping[int, str],
+    known: Collection[str],
 ) -> PreviewedEvent:
     event, routing = ruled.event, ruled.routing
     urgency = routing.urgency if routing else ""
@@ -193,7 +197,11 @@ def _previewed_event(
         route=routing.route if routing else "",
         is_suppressed=bool(routing and routing.is_suppressed),
         changed=frozenset(name for name, is_so in changed.items() if is_so),
-        problems=[(where_is(path, texts), why) for path, why in ruled.problems.items()],
+        problems=[
+            (where_is(path, texts), why)
+            for path, why in ruled.problems.items()
+            if path not in known
+        ],
         hints=list(ruled.hints),
     )
 
