@@ -38,8 +38,10 @@ _FIELDS: Final = {
     ),
 }
 _DIGESTS: Final[dict[str, type[hashes.HashAlgorithm]]] = {"1": hashes.SHA1, "2": hashes.SHA256}
-# Whole addresses, so that no two parsers can disagree about ports, users or odd characters.
-_AMAZON: Final = r"https://sns\.[a-z0-9-]{3,30}\.amazonaws\.com(?:\.cn)?"
+# Whole addresses, so that no two parsers can disagree about ports, users or odd characters. What
+# stands for the region must be one: sns.s3-us-west-2.amazonaws.com is somebody's bucket.
+_REGION: Final = r"[a-z]{2}(?:-[a-z]{2,12}){1,2}-[0-9]{1,2}"
+_AMAZON: Final = rf"https://sns\.{_REGION}\.amazonaws\.com(?:\.cn)?"
 _CERTIFICATE_PATH: Final = r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem"
 _SUBSCRIBE_PATH: Final = r"/\?[0-9A-Za-z_.~:%&=+/-]{1,2000}"
 
@@ -102,7 +104,7 @@ async def verify(
     if digest is None or not message.signature:
         raise SignatureRefused("The signature is missing: SignatureVersion 1 or 2 and Signature.")
     _check_age(message)
-    if not _is_amazons(message.certificate_url, _CERTIFICATE_PATH):
+    if not is_certificate_address(message.certificate_url):
         raise SignatureRefused(
             f"SigningCertURL is not Amazon's: {_host(message.certificate_url)}. It was not opened."
         )
@@ -124,10 +126,20 @@ async def verify(
 def check_subscribe_url(message: Message) -> None:
     """Raise SignatureRefused unless the SubscribeURL is Amazon's and confirms a subscription."""
     url = message.subscribe_url
-    if not _is_amazons(url, _SUBSCRIBE_PATH):
+    if not is_subscribe_address(url):
         raise SignatureRefused(f"SubscribeURL is not Amazon's: {_host(url)}. It was not opened.")
     if parse_qs(urlsplit(url).query).get("Action") != ["ConfirmSubscription"]:
         raise SignatureRefused("SubscribeURL does not confirm a subscription. It was not opened.")
+
+
+def is_certificate_address(url: str) -> bool:
+    """Whether Amazon SNS keeps its certificates there."""
+    return _address(settings.SNS_ENDPOINT, _CERTIFICATE_PATH).fullmatch(url) is not None
+
+
+def is_subscribe_address(url: str) -> bool:
+    """Whether Amazon SNS takes requests there."""
+    return _address(settings.SNS_ENDPOINT, _SUBSCRIBE_PATH).fullmatch(url) is not None
 
 
 async def confirm(message: Message) -> None:
@@ -170,10 +182,6 @@ def _not_sns(headers: Mapping[str, str]) -> str:
 def _address(endpoint: str, path: str) -> re.Pattern[str]:
     origin = f"(?:{_AMAZON}|{re.escape(endpoint)})" if endpoint else _AMAZON
     return re.compile(origin + path)
-
-
-def _is_amazons(url: str, path: str) -> bool:
-    return _address(settings.SNS_ENDPOINT, path).fullmatch(url) is not None
 
 
 def _host(url: str) -> str:

@@ -16,6 +16,7 @@ from incidents.intake import door, sns_client
 from incidents.intake.arrivals import Arrival
 from incidents.intake.keyring import Keyring, owner_of
 from incidents.intake.reception import receive_sync
+from incidents.intake.sns import is_certificate_address, is_subscribe_address
 from incidents.intake.sns_client import is_made_out_to_sns, shared_certificates
 from incidents.models import Alert, Delivery, Incident, Integration, Service
 from tests.incidents.amazon import ALARM, CERTIFICATE, TOPIC, Amazon, certificate, running_amazon
@@ -36,6 +37,11 @@ NO_CERTIFICATE_ADDRESSES = [
     f"https://sns.us-east-1.amazonaws.com\\@evil.example{CERTIFICATE}",
     f"https://sns.us-east-1.amazonaws.com\t{CERTIFICATE}",
     f"https://s3.us-east-1.amazonaws.com{CERTIFICATE}",
+    # Buckets that anybody may have called "sns".
+    f"https://sns.s3.amazonaws.com{CERTIFICATE}",
+    f"https://sns.s3-us-west-2.amazonaws.com{CERTIFICATE}",
+    f"https://sns.s3-website-us-east-1.amazonaws.com{CERTIFICATE}",
+    f"https://sns.s3-accelerate.amazonaws.com{CERTIFICATE}",
     f"https://xsns.us-east-1.amazonaws.com{CERTIFICATE}",
     f"{HOST}/bucket/evil.pem",
     f"{HOST}/../evil{CERTIFICATE}",
@@ -200,6 +206,23 @@ def test_certificate_of_another_address_is_not_fetched(
 
     assert "SigningCertURL is not Amazon's" in refusal(response)
     assert amazon.asked == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "sns.us-east-1.amazonaws.com",
+        "sns.ap-southeast-2.amazonaws.com",
+        "sns.us-gov-west-1.amazonaws.com",
+        "sns.mx-central-1.amazonaws.com",
+        "sns.cn-north-1.amazonaws.com.cn",
+    ],
+)
+def test_amazons_own_addresses_are_known(host: str) -> None:
+    query = f"Action=ConfirmSubscription&TopicArn={TOPIC}&Token=2336412f37fb687f5d51e6e2425c464"
+
+    assert is_certificate_address(f"https://{host}{CERTIFICATE}")
+    assert is_subscribe_address(f"https://{host}/?{query}")
 
 
 def test_without_the_setting_only_amazons_hosts_are_believed(
