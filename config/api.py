@@ -13,6 +13,7 @@ from escalations.api.policies import PolicyViewSet
 from escalations.api.schedules import ScheduleViewSet
 from incidents.api.changes import ChangeViewSet
 from incidents.api.events import EventViewSet
+from incidents.api.heartbeats import HeartbeatViewSet
 from incidents.api.incidents import IncidentViewSet
 from incidents.api.services import IntegrationViewSet, ServiceViewSet
 from opsknight.api.people import TeamViewSet, UserViewSet
@@ -31,6 +32,7 @@ router.trailing_slash = "/?"
 router.register("changes", ChangeViewSet, basename="change")
 router.register("escalation-policies", PolicyViewSet, basename="escalation-policy")
 router.register("events", EventViewSet, basename="event")
+router.register("heartbeats", HeartbeatViewSet, basename="heartbeat")
 router.register("incidents", IncidentViewSet, basename="incident")
 router.register("integrations", IntegrationViewSet, basename="integration")
 router.register("schedules", ScheduleViewSet, basename="schedule")

@@ -12,7 +12,9 @@ from incidents.web import (
     services,
 )
 from incidents.web.deliveries import delivery_patterns
+from incidents.web.heartbeats import heartbeat_patterns
 from incidents.web.integration_page import integration_patterns
+from incidents.web.maintenance import maintenance_patterns
 from incidents.web.rules import rule_patterns
 from incidents.web.security import security_patterns
 from incidents.web.simulator import simulator_patterns
@@ -59,8 +61,10 @@ urlpatterns: list[URLPattern] = [
     *incident_patterns,
     *service_patterns,
     *integration_patterns,
+    *heartbeat_patterns,
     *delivery_patterns,
     *simulator_patterns,
     *rule_patterns,
     *security_patterns,
+    *maintenance_patterns,
 ]

@@ -93,6 +93,10 @@ INTEGRATIONS = [
     _write("services", "DELETE", "integrations/{integration}", TEAM_DELETES),
 ]
 CHANGES = [_read("services", "changes")]
+HEARTBEATS = [
+    _read("services", "heartbeats/{heartbeat}", TEAM_SEES),
+    _write("services", "PATCH", "heartbeats/{heartbeat}", TEAM_SEES, {"interval_seconds": 600}),
+]
 POLICIES = [
     _read("schedules", "escalation-policies"),
     _read("schedules", "escalation-policies/{policy}"),
@@ -179,4 +183,13 @@ for _name, _sight, _action in (
         _write("incidents", "POST", f"{_path}/notes", _created, {"text": "New"}),  # type: ignore[arg-type]
     ]
 
-ENDPOINTS = [*SERVICES, *CHANGES, *INTEGRATIONS, *POLICIES, *SCHEDULES, *PEOPLE, *INCIDENTS]
+ENDPOINTS = [
+    *SERVICES,
+    *CHANGES,
+    *INTEGRATIONS,
+    *HEARTBEATS,
+    *POLICIES,
+    *SCHEDULES,
+    *PEOPLE,
+    *INCIDENTS,
+]

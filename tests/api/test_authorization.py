@@ -33,6 +33,7 @@ def world(team: Team, service: Service, carol: Asker) -> dict[str, int]:
         "teamless": teamless.pk,
         "idle": ServiceFactory(name="Retired", team=team).pk,
         "integration": IntegrationFactory(service=service).pk,
+        "heartbeat": IntegrationFactory(service=service, kind="heartbeat").pk,
         "policy": PolicyFactory(steps=[(0, [carol.user])]).pk,
         "schedule": ScheduleFactory(members=[carol.user]).pk,
         "public": IncidentFactory(service=service).pk,
@@ -139,5 +140,6 @@ def test_integrations_are_listed_to_those_who_may_change_them(
 
     assert eve.get("integrations").json()["results"] == []
     assert [row["id"] for row in carol.get("integrations").json()["results"]] == [
-        world["integration"]
+        world["integration"],
+        world["heartbeat"],
     ]
