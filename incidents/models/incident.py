@@ -65,7 +65,7 @@ class Incident(models.Model):
     team = models.ForeignKey(
         Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_incidents"
     )
-    # Chosen by a route; None: the service's. The second upward link by string.
+    # Chosen by a route; None: the service's. An upward link, by string.
     escalation_policy = models.ForeignKey(
         "escalations.EscalationPolicy",
         on_delete=models.SET_NULL,

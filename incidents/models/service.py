@@ -28,7 +28,7 @@ class Service(models.Model):
     team = models.ForeignKey(
         Team, on_delete=models.PROTECT, null=True, blank=True, related_name="services"
     )
-    # The one upward link of the models: named by string, never imported.
+    # An upward link: named by string, never imported.
     escalation_policy = models.ForeignKey(
         "escalations.EscalationPolicy",
         on_delete=models.PROTECT,
