@@ -9,6 +9,7 @@ from incidents.models import (
     Delivery,
     Incident,
     Integration,
+    MaintenanceWindow,
     Participant,
     Service,
     TimelineEntry,
@@ -120,6 +121,27 @@ def get_service_to_change_for(user: User, pk: int) -> Service:
     if not may_change_service(user, service):
         raise NotAllowed(f"Only responders and the team of {service.name} may change it.")
     return service
+
+
+def visible_windows(user: User) -> QuerySet[MaintenanceWindow]:
+    """Maintenance is known to everybody who is signed in, like services."""
+    windows = MaintenanceWindow.objects.select_related("service", "created_by")
+    return windows if user.is_active else windows.none()
+
+
+def get_window_for(user: User, pk: int) -> MaintenanceWindow:
+    """One maintenance window; raises NotFound."""
+    window = visible_windows(user).filter(pk=pk).first()
+    if window is None:
+        raise NotFound(f"There is no maintenance window {pk}.")
+    return window
+
+
+def get_window_to_change_for(user: User, pk: int) -> MaintenanceWindow:
+    """One window to end or delete; raises NotFound or NotAllowed."""
+    window = get_window_for(user, pk)
+    get_service_to_change_for(user, window.service_id)
+    return window
 
 
 def visible_integrations(user: User) -> QuerySet[Integration]:

@@ -35,7 +35,10 @@ class ServiceSerializer(ModelSerializer):
 
     class Meta:
         model = Service
-        fields = ("id", "name", "description", "team", "escalation_policy", "created_at")
+        fields = (
+            "id", "name", "description", "team", "escalation_policy", "storm_threshold",
+            "flapping_openings", "flapping_minutes", "created_at",
+        )  # fmt: skip
 
 
 @extend_schema_view(

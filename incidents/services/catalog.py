@@ -18,7 +18,10 @@ from opsknight.services.audit import Changes
 from opsknight.services.configuration import delete_recorded, save_changes, save_new
 from opsknight.wake import Wake, wake
 
-SERVICE_FIELDS = ("name", "description", "team", "escalation_policy")
+SERVICE_FIELDS = (
+    "name", "description", "team", "escalation_policy", "storm_threshold", "flapping_openings",
+    "flapping_minutes",
+)  # fmt: skip
 INTEGRATION_FIELDS = (
     "name", "kind", "service", "enabled", "key", "signature_required", "signing_secret"
 )  # fmt: skip
@@ -32,6 +35,9 @@ class ServiceValues(TypedDict, total=False):
     team: Team | None
     # An EscalationPolicy, or its absence: this app does not know the class.
     escalation_policy: object | None
+    storm_threshold: int
+    flapping_openings: int
+    flapping_minutes: int
 
 
 class IntegrationValues(TypedDict, total=False):

@@ -16,6 +16,8 @@ from opsknight.permissions import team_ids_of
 
 TITLE_LENGTH = 500
 DESCRIPTION_LENGTH = 20_000
+# What a service does about too many alerts.
+TUNING = ("storm_threshold", "flapping_openings", "flapping_minutes")
 
 
 def active_people() -> QuerySet[User]:
@@ -134,16 +136,32 @@ class ServiceForm(forms.ModelForm):  # type: ignore[type-arg] # no generic at ru
 
     class Meta:
         model = Service
-        fields = ("name", "description", "team", "escalation_policy")
+        fields = ("name", "description", "team", "escalation_policy", *TUNING)
         widgets = {"description": text_area()}  # noqa: RUF012 - Django's way
+        labels = {  # noqa: RUF012 - Django's way
+            "storm_threshold": "Storm from",
+            "flapping_openings": "Flapping from",
+            "flapping_minutes": "Flapping minutes",
+        }
         help_texts = {  # noqa: RUF012 - Django's way
             "name": "What people call it, such as Checkout API.",
             "team": "Its members see the service's private incidents and may configure it.",
             "escalation_policy": "Who is paged. Without one, nobody is.",
+            "storm_threshold": (
+                "So many new incidents in a minute are fine. Beyond, further alerts fold into one "
+                "storm incident that pages once. 0: never fold."
+            ),
+            "flapping_openings": (
+                "A key that opens more often than this in the minutes below is flapping: it pages "
+                "once and stays open until it is quiet. 0: never."
+            ),
+            "flapping_minutes": "For counting the openings, and how long quiet has to last.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in TUNING:
+            self.fields[name].required = False  # left empty: as it is
         policies = self.fields["escalation_policy"]
         policies.queryset = policy_model()._default_manager.all()  # type: ignore[attr-defined]
         policies.empty_label = "No policy: nobody is paged"  # type: ignore[attr-defined]

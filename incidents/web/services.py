@@ -1,6 +1,7 @@
 """Services: what can break, who owns it, and how its alerts come in."""
 
 import json
+from typing import cast
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
@@ -12,9 +13,11 @@ from incidents import selectors
 from incidents.models import Delivery, Incident, Integration, Service
 from incidents.services import catalog
 from incidents.services.catalog import ServiceValues
+from incidents.services.maintenance_now import maintenance_now
 from incidents.web.answers import say, signed_in
 from incidents.web.changes import changes_panel
-from incidents.web.forms import IntegrationForm, ServiceForm
+from incidents.web.forms import TUNING, IntegrationForm, ServiceForm
+from incidents.web.maintenance import maintenance_panel
 from opsknight.errors import InvalidInput
 from opsknight.models import User
 from opsknight.permissions import require_responder
@@ -29,7 +32,11 @@ SHOWN_INCIDENTS = 20
 def services(request: HttpRequest) -> HttpResponse:
     """All services, those with open incidents marked."""
     user = signed_in(request)
-    context = {"services": counted_services(user), "may_create": user.is_responder}
+    context = {
+        "services": counted_services(user),
+        "may_create": user.is_responder,
+        "in_maintenance": maintenance_now(),
+    }
     return render(request, "incidents/services.html", context)
 
 
@@ -74,6 +81,7 @@ def service_context(request: HttpRequest, user: User, shown: Service) -> dict[st
         "integrations": integrations_of(user, shown) if may_change else [],
         "form": IntegrationForm(),
         **changes_panel(request, shown),
+        **maintenance_panel(request, shown),
     }
 
 
@@ -83,6 +91,7 @@ def integrations_of(user: User, shown: Service) -> QuerySet[Integration]:
     return (
         selectors.visible_integrations(user)
         .filter(service=shown)
+        .select_related("heartbeat")
         .annotate(
             last_delivery_at=Subquery(last.values("received_at")[:1]),
             last_verdict=Subquery(last.values("verdict")[:1]),
@@ -134,12 +143,14 @@ def service_edit(request: HttpRequest, pk: int) -> HttpResponse:
 def values_of(form: ServiceForm) -> ServiceValues:
     """The checked values of a form, as the catalogue takes them."""
     data = form.cleaned_data
-    return {
+    values: ServiceValues = {
         "name": data["name"],
         "description": data["description"],
         "team": data["team"],
         "escalation_policy": data["escalation_policy"],
     }
+    tuning = {name: data[name] for name in TUNING if data[name] is not None}
+    return cast(ServiceValues, values | tuning)
 
 
 def _form_page(
