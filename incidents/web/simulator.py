@@ -97,6 +97,13 @@ class Choice:
     run: str
     delivery: Delivery | None = None
 
+    @property
+    def query(self) -> str:
+        """What the address has to say, so that the same is asked for once more."""
+        if self.delivery is not None:
+            return urlencode({"delivery": str(self.delivery.pk)})
+        return urlencode({"sample": self.sample, "run": self.run})
+
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -114,10 +121,12 @@ def simulator(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             result = _previewed(integration, message)
     status = 422 if form is not None and not form.is_valid() else 200
+    samples = samples_of(integration.kind)
     context = shell_of(integration, "simulator") | {
-        "samples": samples_of(integration.kind),
+        "samples": samples,
         "choice": choice,
         "chosen": sample_of(integration.kind, choice.sample),
+        "closing": next((sample for sample in samples if sample.effect == "closes"), None),
         "next_run": new_run(),
         "form": form or SimulatorForm(initial=_initial(integration, choice, user)),
         "result": result,

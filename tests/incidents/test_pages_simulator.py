@@ -68,6 +68,23 @@ def test_samples_of_one_run_close_what_they_opened(
     assert AuditEntry.objects.filter(action="integration.simulated", actor=carol).count() == 2
 
 
+def test_next_step_of_a_run_is_offered_after_its_first(
+    knock: Door, carol: User, github: Integration
+) -> None:
+    page = open_simulator(carol, github)
+    action = page.content.decode().partition('action="?')[2].partition('"')[0]
+    address = reverse("incidents:simulator", args=[github.pk])
+
+    answer = browser(carol).post(
+        f"{address}?{action.replace('&amp;', '&')}", values_of(page) | {"do": "send"}
+    )
+
+    following = answer.content.decode().partition('Next: <a href="?')[2].partition('"')[0]
+    values = values_of(browser(carol).get(f"{address}?{following.replace('&amp;', '&')}"))
+    press(carol, github, "send", values)
+    assert Incident.objects.get().status == "resolved"
+
+
 def test_preview_says_what_would_be_and_stores_nothing(carol: User, github: Integration) -> None:
     values = values_of(open_simulator(carol, github))
 
