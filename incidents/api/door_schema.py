@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from incidents.api.event_schema import ENQUEUE, ENQUEUE_REFUSED, ENQUEUED, EVENT, STORED
+from incidents.api.alert_api_schema import SCHEME, SECURITY_SCHEME, alert_api_paths
+from incidents.api.event_schema import (
+    CHANGE,
+    CHANGED,
+    ENQUEUE,
+    ENQUEUE_REFUSED,
+    ENQUEUED,
+    EVENT,
+    STORED,
+)
 from incidents.models import Integration
 from opsknight.api.schema import error_response
 
@@ -20,8 +29,11 @@ def with_door(result: Document, **kwargs: Any) -> Document:
     result["paths"] |= {
         "/api/events": {"post": _events()},
         "/v2/enqueue": {"post": _enqueue()},
+        "/v2/change/enqueue": {"post": _change()},
+        **alert_api_paths(),
         "/api/integrations/{kind}/{key}": {"post": _integration()},
     }
+    result["components"]["securitySchemes"][SCHEME] = SECURITY_SCHEME
     return result
 
 
@@ -49,6 +61,17 @@ def _enqueue() -> Document:
             "202": _answer("Stored.", ENQUEUED),
             **{status: _answer(text, ENQUEUE_REFUSED) for status, text in ERRORS.items()},
         },
+    }
+
+
+def _change() -> Document:
+    answers = {"202": _answer("Kept on the service; it opens nothing.", CHANGED)}
+    return {
+        **_enqueue(),
+        "operationId": "door_change",
+        "summary": "Report a change (PagerDuty change events)",
+        "requestBody": _json(CHANGE),
+        "responses": {**_enqueue()["responses"], **answers},
     }
 
 

@@ -113,6 +113,31 @@ ENQUEUED: Document = {
         "dedup_key": {"type": "string"},
     },
 }
+CHANGE: Document = {
+    "type": "object",
+    "required": ["routing_key", "payload"],
+    "properties": {
+        "routing_key": {"type": "string"},
+        "payload": {
+            "type": "object",
+            "required": ["summary"],
+            "properties": {
+                "summary": {"type": "string", "example": "Shop 4.2.0 was deployed"},
+                "source": {"type": "string", "example": "ci.example.com"},
+                "timestamp": {"type": "string", "format": "date-time"},
+                "custom_details": {},
+            },
+        },
+        "links": EVENT["properties"]["links"],
+    },
+}
+CHANGED: Document = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "string", "enum": ["success"]},
+        "message": {"type": "string", "example": "Change event processed"},
+    },
+}
 ENQUEUE_REFUSED: Document = {
     "type": "object",
     "description": "Not stored, in the shape of PagerDuty's Events API.",

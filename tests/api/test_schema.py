@@ -31,7 +31,14 @@ def test_document_is_valid_and_complete(document: dict[str, Any]) -> None:
 
 
 def test_door_is_described(document: dict[str, Any]) -> None:
-    doors = ("/api/events", "/v2/enqueue", "/api/integrations/{kind}/{key}")
+    doors = (
+        "/api/events",
+        "/v2/enqueue",
+        "/v2/change/enqueue",
+        "/v2/alerts",
+        "/v2/alerts/{identifier}/close",
+        "/api/integrations/{kind}/{key}",
+    )
 
     assert all("202" in document["paths"][path]["post"]["responses"] for path in doors)
 
