@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -13,7 +14,14 @@ from rest_framework.response import Response
 from incidents.filters import MAX_ID
 from incidents.intake.decide import URGENCY_OF
 from incidents.intake.rule_language import MAX_SOURCE
-from incidents.intake.rules import FIELDS, MAX_ROUTES, RouteText, RuledEvent, RuleTexts
+from incidents.intake.rules import (
+    FIELDS,
+    MAX_ROUTES,
+    RouteText,
+    RuledEvent,
+    RuleTexts,
+    templates_of,
+)
 from incidents.models import Delivery, Incident, Integration
 from incidents.selectors import get_integration_for
 from incidents.services.rules import MAX_NAME, preview_rules, rules_of, save_rules, version_of
@@ -27,8 +35,8 @@ LANGUAGE = "See docs/reference/rules.md."
 class Code(Text):
     """A template or an expression; "" for none."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"default": "", "allow_blank": True, "max_length": MAX_SOURCE} | kwargs)
+    def __init__(self, *, help_text: str) -> None:
+        super().__init__(default="", allow_blank=True, max_length=MAX_SOURCE, help_text=help_text)
 
 
 class RouteSerializer(Part):
@@ -48,8 +56,8 @@ class RouteSerializer(Part):
     is_suppressed = serializers.BooleanField(default=False, help_text="Recorded, but pages nobody.")
 
 
-class RulesSerializer(serializers.Serializer[Any]):
-    """What an integration's messages are made into. An empty template leaves what was found."""
+class RuleTextsSerializer(serializers.Serializer[Any]):
+    """Templates and routes. An empty template leaves what was found in the message."""
 
     title = Code(help_text=f"A Jinja2 template. {LANGUAGE}")
     description = Code(help_text="A template.")
@@ -59,18 +67,22 @@ class RulesSerializer(serializers.Serializer[Any]):
     routes = RouteSerializer(  # type: ignore[call-arg]
         many=True, max_length=MAX_ROUTES, default=list, help_text="The first that matches is taken."
     )
+
+
+class RulesSerializer(RuleTextsSerializer):
+    """What an integration's messages are made into."""
+
     version = Text(
         required=False,
         help_text="As it was read: then 409 if somebody else changed the rules meanwhile.",
     )
 
 
-class TrialSerializer(RulesSerializer):
+class TrialSerializer(RuleTextsSerializer):
     """Rules, and the message to try them on: a recorded delivery, or a body."""
 
     delivery = serializers.UUIDField(required=False, help_text="The id of a recorded delivery.")
     body = Text(required=False, help_text="A body, in place of a delivery.")
-    version = None
 
 
 class PreviewedEventSerializer(serializers.Serializer[Any]):
@@ -166,8 +178,8 @@ class RulesActions(ApiViewSet):
 
 
 def _texts(values: dict[str, Any]) -> RuleTexts:
-    return RuleTexts(
-        **{name: values[name] for name in FIELDS},
+    return replace(
+        templates_of(values),
         routes=tuple(
             RouteText(
                 name=route["name"],

@@ -55,6 +55,17 @@ class RuleTexts:
     routes: tuple[RouteText, ...] = ()
 
 
+def templates_of(values: Mapping[str, str]) -> RuleTexts:
+    """The templates by their names in `FIELDS`, without routes."""
+    return RuleTexts(
+        title=values["title"],
+        description=values["description"],
+        dedup_key=values["dedup_key"],
+        urgency=values["urgency"],
+        resolve_when=values["resolve_when"],
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Routing:
     """What rules decide about an event beside its texts; empty: today's defaults."""

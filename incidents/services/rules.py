@@ -6,7 +6,7 @@ They check nothing about the person; the edge got the integration from `selector
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from django.db import transaction
@@ -22,6 +22,7 @@ from incidents.intake.rules import (
     condition_name,
     read_rules,
     rule_events,
+    templates_of,
 )
 from incidents.integrations import PARSERS
 from incidents.models import EventTemplate, Incident, Integration, Route
@@ -41,8 +42,9 @@ Reasons = dict[str, list[str]]  # by dotted field name
 
 def rule_texts_of(template: EventTemplate | None, routes: Iterable[Route]) -> RuleTexts | None:
     """What the door needs of an integration's rules; None: nothing is written, nothing to do."""
-    texts = RuleTexts(
-        **{name: getattr(template, name) if template else "" for name in FIELDS},
+    templates = {name: getattr(template, name) if template else "" for name in FIELDS}
+    texts = replace(
+        templates_of(templates),
         routes=tuple(_route_text(route) for route in sorted(routes, key=lambda r: r.position)),
     )
     return texts if texts != RuleTexts() else None

@@ -16,6 +16,7 @@ from incidents.intake.rules import (
     RouteText,
     RuleTexts,
     condition_name,
+    templates_of,
 )
 from incidents.models import Incident
 from incidents.policies import policy_choices
@@ -194,8 +195,8 @@ def draft_of(texts: RuleTexts) -> Draft:
 
 def read_posted(data: Mapping[str, str]) -> Draft:
     """The form as it was posted."""
-    templates = RuleTexts(**{name: _code(data, f"template-{name}") for name in FIELDS})
-    routes = []
+    templates = templates_of({name: _code(data, f"template-{name}") for name in FIELDS})
+    routes: list[RouteText] = []
     while f"route-{len(routes)}-name" in data and len(routes) <= MAX_ROUTES:
         routes.append(_read_route(data, f"route-{len(routes)}"))
     name = data.get("default-name", "").strip()[:MAX_NAME] or DEFAULT_NAME

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from escalations.models import EscalationPolicy
+from escalations.plan import plan_of
 from escalations.services.deletion import delete_policy
 from incidents.intake import door
 from incidents.intake.events import Event
@@ -78,6 +79,20 @@ def test_route_pages_the_people_of_its_policy(
     assert said(incident, TimelineEntry.Kind.CHANGED) == [
         "Route “Databases”: escalation policy Database people, urgency low, priority P2"
     ]
+
+
+def test_plan_on_the_page_is_that_of_the_route(
+    knock: Door, webhook: Integration, dba: EscalationPolicy
+) -> None:
+    with_rules(webhook, database_route(dba))
+
+    incident = send(knock, webhook, summary="Disk full", source="db-1")
+
+    assert incident is not None
+    assert plan_of(incident, now=timezone.now()).policy_name == "Database people"
+    take_all(timezone.now())
+    incident.refresh_from_db()
+    assert plan_of(incident, now=timezone.now()).policy_name == "Database people"
 
 
 def test_what_no_route_takes_pages_the_people_of_the_service(
