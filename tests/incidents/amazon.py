@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
+HOST = "https://sns.us-east-1.amazonaws.com"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
 CERTIFICATE = "/SimpleNotificationService-0123456789abcdef.pem"
 SIGNED = {

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -13,18 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pytest_django import Settings
 
 from incidents.intake import door, sns_client
-from incidents.intake.arrivals import Arrival
-from incidents.intake.keyring import Keyring, owner_of
-from incidents.intake.reception import receive_sync
+from incidents.intake.keyring import Keyring
 from incidents.intake.sns import is_certificate_address, is_subscribe_address
 from incidents.intake.sns_client import is_made_out_to_sns, shared_certificates
-from incidents.models import Alert, Delivery, Incident, Integration, Service
-from tests.incidents.amazon import ALARM, CERTIFICATE, TOPIC, Amazon, certificate, running_amazon
+from incidents.models import Alert, Delivery, Incident, Integration
+from tests.incidents.amazon import ALARM, CERTIFICATE, HOST, TOPIC, Amazon, certificate
 from tests.incidents.doors import Door, knock
+from tests.incidents.sns import ago, amazon, cloudwatch, refusal, send
 
-__all__ = ["knock"]
+__all__ = ["amazon", "cloudwatch", "knock"]
 
-HOST = "https://sns.us-east-1.amazonaws.com"
 NO_CERTIFICATE_ADDRESSES = [
     f"http://sns.us-east-1.amazonaws.com{CERTIFICATE}",
     f"https://evil.example{CERTIFICATE}",
@@ -49,51 +45,6 @@ NO_CERTIFICATE_ADDRESSES = [
     f"{HOST}{CERTIFICATE}\n",
     "",
 ]
-
-
-@pytest.fixture
-def amazon(settings: Settings) -> Iterator[Amazon]:
-    """The stand-in, which the product is told to believe."""
-    shared_certificates.cache_clear()
-    with running_amazon() as amazon:
-        settings.SNS_ENDPOINT = amazon.origin
-        yield amazon
-    shared_certificates.cache_clear()
-
-
-@pytest.fixture
-def cloudwatch(transactional_db: None) -> Integration:
-    service = Service.objects.create(name="Checkout")
-    return Integration.objects.create(
-        service=service, name="AWS", kind="cloudwatch", signature_required=True
-    )
-
-
-def send(door: Door, integration: Integration, message: Any, **headers: str) -> Any:
-    address = f"/api/integrations/cloudwatch/{integration.key}"
-    plain = {"content-type": "text/plain; charset=UTF-8"}
-    return door.post(address, content=json.dumps(message).encode(), **plain, **headers)
-
-
-def refusal(response: Any) -> str:
-    assert response.status_code == 401, response.text
-    assert not Incident.objects.exists()
-    delivery = Delivery.objects.get()
-    assert delivery.verdict == "refused"
-    assert delivery.reason == response.json()["error"]["message"]
-    return delivery.reason
-
-
-def ignored(response: Any) -> str:
-    assert response.status_code == 200, response.text
-    assert response.json()["status"] == "ignored"
-    delivery = Delivery.objects.get()
-    assert delivery.verdict == "ignored"
-    return delivery.reason
-
-
-def ago(**values: float) -> str:
-    return f"{datetime.now(UTC) - timedelta(**values):%Y-%m-%dT%H:%M:%S.000Z}"
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -315,101 +266,6 @@ def test_silent_amazon_holds_nobody_up(
     assert amazon.asked == [CERTIFICATE]
 
 
-def test_subscription_is_confirmed(knock: Door, amazon: Amazon, cloudwatch: Integration) -> None:
-    message = amazon.message("SubscriptionConfirmation")
-
-    response = send(knock, cloudwatch, message)
-
-    assert "is confirmed" in ignored(response)
-    assert amazon.asked == [CERTIFICATE, message["SubscribeURL"].removeprefix(amazon.origin)]
-    stored = bytes(Delivery.objects.get().body)
-    assert b"2336412f37" not in stored
-
-
-def test_end_of_a_subscription_is_ignored(
-    knock: Door, amazon: Amazon, cloudwatch: Integration
-) -> None:
-    response = send(knock, cloudwatch, amazon.message("UnsubscribeConfirmation"))
-
-    assert "no alarm" in ignored(response)
-    assert amazon.asked == [CERTIFICATE]
-
-
-@pytest.mark.parametrize("required", [True, False])
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://evil.example/?Action=ConfirmSubscription&Token=1",
-        "https://sns.us-east-1.amazonaws.com.evil.example/?Action=ConfirmSubscription",
-        "https://sns.us-east-1.amazonaws.com@evil.example/?Action=ConfirmSubscription",
-        "https://sns.us-east-1.amazonaws.com:444/?Action=ConfirmSubscription",
-        "http://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription",
-        "http://169.254.169.254/latest/meta-data/?Action=ConfirmSubscription",
-        f"{HOST}/?Action=Unsubscribe&SubscriptionArn=arn:1",
-        f"{HOST}/?Action=ConfirmSubscription&Action=Unsubscribe",
-        f"{HOST}/else?Action=ConfirmSubscription",
-        f"{HOST}/?Action=ConfirmSubscription#\r\nHost: evil.example",
-        "",
-    ],
-)
-def test_subscribe_url_that_is_not_amazons_is_refused(
-    knock: Door, amazon: Amazon, cloudwatch: Integration, url: str, required: bool
-) -> None:
-    Integration.objects.update(signature_required=required)
-
-    response = send(knock, cloudwatch, amazon.message("SubscriptionConfirmation", SubscribeURL=url))
-
-    assert "SubscribeURL" in refusal(response)
-    assert amazon.asked == []
-
-
-def test_redirect_of_a_confirmation_is_not_followed(
-    knock: Door, amazon: Amazon, cloudwatch: Integration
-) -> None:
-    message = amazon.message("SubscriptionConfirmation")
-    path = message["SubscribeURL"].removeprefix(amazon.origin)
-    amazon.pages[path] = (302, b"", {"Location": f"{amazon.origin}/elsewhere"})
-
-    response = send(knock, cloudwatch, message)
-
-    assert "not confirmed" in ignored(response)
-    assert "/elsewhere" not in amazon.asked
-
-
-def test_confirmation_that_amazon_refuses_is_said(
-    knock: Door, amazon: Amazon, cloudwatch: Integration
-) -> None:
-    message = amazon.message("SubscriptionConfirmation")
-    amazon.pages[message["SubscribeURL"].removeprefix(amazon.origin)] = (403, b"", {})
-
-    response = send(knock, cloudwatch, message)
-
-    assert "Amazon answered 403" in ignored(response)
-
-
-def test_confirmation_is_sent_again_when_amazon_is_in_trouble(
-    knock: Door, amazon: Amazon, cloudwatch: Integration
-) -> None:
-    message = amazon.message("SubscriptionConfirmation")
-    amazon.pages[message["SubscribeURL"].removeprefix(amazon.origin)] = (500, b"", {})
-
-    response = send(knock, cloudwatch, message)
-
-    assert response.status_code == 503
-
-
-def test_forged_confirmation_confirms_nothing_though_waived(
-    knock: Door, amazon: Amazon, cloudwatch: Integration
-) -> None:
-    Integration.objects.update(signature_required=False)
-    message = amazon.message("SubscriptionConfirmation") | {"TopicArn": "arn:aws:sns:x:1:evil"}
-
-    response = send(knock, cloudwatch, message)
-
-    assert "was not confirmed" in ignored(response)
-    assert amazon.asked == [CERTIFICATE]
-
-
 def test_alarm_past_sns_needs_a_waiver(
     knock: Door, amazon: Amazon, cloudwatch: Integration
 ) -> None:
@@ -456,23 +312,6 @@ def test_only_the_stored_topic_is_taken(
     response = send(knock, cloudwatch, amazon.message())
 
     assert response.status_code == status
-
-
-def test_replay_neither_checks_nor_confirms(
-    knock: Door, amazon: Amazon, cloudwatch: Integration
-) -> None:
-    message = amazon.message("SubscriptionConfirmation", Timestamp=ago(days=3))
-    arrival = Arrival(
-        owner=owner_of(cloudwatch),
-        kind="cloudwatch",
-        body=json.dumps(message).encode(),
-        via="replay",
-    )
-
-    reception = receive_sync(arrival)
-
-    assert reception.verdict == "ignored"
-    assert amazon.asked == []
 
 
 def test_many_who_wait_ask_once(amazon: Amazon) -> None:
