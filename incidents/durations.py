@@ -14,9 +14,9 @@ _NAMES: Final = {
     **dict.fromkeys(["d", "day", "days"], 86_400),
     **dict.fromkeys(["h", "hour", "hours"], 3_600),
     **dict.fromkeys(["m", "min", "mins", "minute", "minutes"], 60),
-    **dict.fromkeys(["", "s", "sec", "secs", "second", "seconds"], 1),
+    **dict.fromkeys(["s", "sec", "secs", "second", "seconds"], 1),
 }
-_PART = re.compile(r"(\d{1,9})\s*([a-z]*)[\s,]*")
+_PART = re.compile(r"(\d{1,9})(?!\d)\s*([a-z]*)[\s,]*")
 
 
 def in_words(duration: timedelta) -> str:
@@ -46,6 +46,8 @@ def as_written(seconds: int) -> str:
 def parse_duration(text: str) -> int | None:
     """Seconds, from what people write; None when it is no duration. A bare number is seconds."""
     text = text.strip().lower()
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        return int(text)
     total, position = 0, 0
     while position < len(text):
         match = _PART.match(text, position)

@@ -3,7 +3,7 @@
     GET, HEAD or POST /api/heartbeats/<key>         all is well
     GET, HEAD or POST /api/heartbeats/<key>/fail    it did not work; opens an incident at once
 
-The body is optional, for example the end of a job's log; its first line is the reason of a failure.
+The body is optional, for example the end of a job's log; its last line is the reason of a failure.
 The door turns the second address into `?status=fail`, which may also be written.
 """
 
@@ -25,7 +25,7 @@ def parse(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> 
         Event(
             action="trigger" if has_failed else "resolve",
             dedup_key=KEY,
-            summary=one_line(text.partition("\n")[0], MAX_SUMMARY),
+            summary=one_line(text.rpartition("\n")[2], MAX_SUMMARY),
             description=text,
         )
     ]

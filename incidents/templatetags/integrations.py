@@ -23,6 +23,7 @@ RESULTS = {
     "acknowledged": Look("Acknowledged", "user-check", "acknowledged"),
     "resolved": Look("Resolved", "circle-check", "resolved"),
     "ignored": Look("Did nothing", "minus", "quiet"),
+    "beat": Look("Beat", "heart-pulse", "resolved"),
     "queued": Look("Waits on disk", "hard-drive", "acknowledged"),
 }
 SIGNATURES = {

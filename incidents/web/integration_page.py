@@ -11,6 +11,7 @@ from incidents import selectors
 from incidents.models import Integration
 from incidents.setup import address_of, guide_for
 from incidents.web.answers import signed_in
+from incidents.web.heartbeat_panel import heartbeat_panel
 
 
 @login_required
@@ -23,6 +24,7 @@ def integration(request: HttpRequest, pk: int) -> HttpResponse:
         "address": address_of(shown, base),
         "guide": guide_for(shown, base),
         "last_delivery": shown.deliveries.only("received_at", "verdict").first(),
+        **heartbeat_panel(shown),
     }
     return render(request, "incidents/integration_setup.html", context)
 

@@ -110,7 +110,7 @@ def test_the_key_of_another_kind_is_no_heartbeat(knock: Door, transactional_db: 
 
 
 def test_a_failure_opens_at_once_and_the_next_beat_resolves_it(knock: Door, backup: Integration):
-    failed = knock.request("POST", f"/api/heartbeats/{backup.key}/fail", b"Disk full\nmore", {})
+    failed = knock.request("POST", f"/api/heartbeats/{backup.key}/fail", b"pg_dump started\nDisk full\n", {})
     state = beat_of(backup).state
     send(knock, backup)
 
@@ -118,7 +118,7 @@ def test_a_failure_opens_at_once_and_the_next_beat_resolves_it(knock: Door, back
     assert failed.json()["result"]["action"] == "triggered"
     assert state == Heartbeat.State.FAILED
     assert incident.title == "Nightly backup failed: Disk full"
-    assert incident.description == "Disk full\nmore"
+    assert incident.description == "pg_dump started\nDisk full"
     assert incident.status == "resolved"
     assert beat_of(backup).state == Heartbeat.State.ON_TIME
 
