@@ -37,6 +37,7 @@ from incidents.integrations.reading import (
 OUTCOMES: Final[dict[str, Action]] = {
     "failure": "trigger",
     "timed_out": "trigger",
+    "startup_failure": "trigger",  # the workflow's file is broken: nothing ran at all
     "success": "resolve",
 }
 # Statuses and deployments also end in “error”.

@@ -197,7 +197,7 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
         )
         for t in ordered
     ]  # fmt: skip
-    inserted = _rows(
+    inserted = _run(
         """
         INSERT INTO incidents_incident
           (id, service_id, title, description, status, urgency, dedup_key, alert_count,
@@ -214,11 +214,10 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
                 last_alert_at, acknowledged_at, resolved_at, priority, escalation_policy_id,
                 is_storm, folded_count, firing_count, is_flapping, quiet_since, suppressed_until)
         ON CONFLICT DO NOTHING
-        RETURNING id
         """,
         [now, now, *columns(values, 19)],
     )
-    return len(inserted) == len(tracks)
+    return inserted == len(tracks)
 
 
 def update_incidents(tracks: Sequence[Track], now: datetime) -> None:
@@ -320,6 +319,8 @@ def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return rows
 
 
-def _run(statement: str, parameters: Sequence[Any]) -> None:
+def _run(statement: str, parameters: Sequence[Any]) -> int:
+    """How many rows it touched."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
+        return int(cursor.rowcount)

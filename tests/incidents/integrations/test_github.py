@@ -1,5 +1,6 @@
 """GitHub's webhooks: results of runs and deployments, and security alerts."""
 
+import json
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -142,6 +143,15 @@ def test_success_closes_what_the_failure_opened(bad: str, good: str) -> None:
 )
 def test_success_of_a_fork_does_not_close_our_failure(ours: str, theirs: str) -> None:
     assert read(ours).dedup_key != read(theirs).dedup_key
+
+
+def test_a_workflow_that_could_not_even_start_is_a_failure() -> None:
+    body = json.loads(payload("github", "workflow_run_cancelled"))
+    body["workflow_run"]["conclusion"] = "startup_failure"
+
+    events = parse({"x-github-event": "workflow_run"}, {}, json.dumps(body).encode())
+
+    assert [event.action for event in events] == ["trigger"]
 
 
 @pytest.mark.parametrize(
