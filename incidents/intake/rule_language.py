@@ -4,7 +4,7 @@ Jinja2's own sandbox bounds neither time nor memory, and its generated code can 
 objects. So only its parser is used, and each node that rules need is turned into a small function
 here. What has no function here (loops, calls, blocks, macros, imports) is refused when it is
 written. Nothing repeats, so the number of nodes bounds the work; texts are cut at `MAX_TEXT`, and
-whatever looks at a large value pays for it from the delivery's `Work`.
+whatever looks at a large value pays for it from the delivery's `Work` (docs/adr/0008).
 """
 
 import operator
