@@ -71,6 +71,7 @@ def _sweep(task: str, seconds: float, queue: str, **kwargs: str) -> dict[str, ob
 app.conf.beat_schedule = {
     "run due escalation steps": _sweep("escalations.tasks.run_due_steps", 2, "escalations"),
     "open missed heartbeats": _sweep("incidents.tasks.open_missed_heartbeats", 5, "escalations"),
+    "prune deliveries": _sweep("incidents.tasks.prune_deliveries", 300, "default"),
     "cancel settled pages": _sweep("notifications.tasks.cancel_settled_pages", 10, "default"),
     "tell the assigned": _sweep("notifications.tasks.notify_assigned", 5, "default"),
     "follow maintenance": _sweep("incidents.tasks.follow_maintenance", 5, "escalations"),

@@ -169,6 +169,9 @@ SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
 # --- Intake ---------------------------------------------------------------------------------------
 INTAKE_MAX_BODY_BYTES = 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = INTAKE_MAX_BODY_BYTES
+# How long deliveries are kept, and how many of one integration at most.
+DELIVERY_DAYS = env.int("OPSKNIGHT_DELIVERY_DAYS", default=30)
+DELIVERIES_PER_INTEGRATION = env.int("OPSKNIGHT_DELIVERIES_PER_INTEGRATION", default=10_000)
 # Where deliveries wait while the database is away; on local disk, one folder for a machine.
 SPOOL = Path(env.str("OPSKNIGHT_SPOOL", default=str(HOME / "spool")))
 SPOOL_MAX_BYTES = env.int("OPSKNIGHT_SPOOL_MAX_MB", default=1024) * 1024 * 1024

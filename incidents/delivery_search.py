@@ -18,6 +18,7 @@ from django.utils.dateparse import parse_datetime
 
 from incidents import selectors
 from incidents.models import Delivery, Incident
+from incidents.models.delivery import first_id_at
 from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import User
 
@@ -124,12 +125,6 @@ def limited_time() -> Iterator[None]:
         raise SearchTooLong(
             "This search takes too long. Choose a verdict or a time, then search again."
         ) from error
-
-
-def first_id_at(moment: datetime) -> uuid.UUID:
-    """The smallest id that a delivery of this moment can have: its time is in its id."""
-    milliseconds = max(int(moment.timestamp() * 1000), 0) & (1 << 48) - 1
-    return uuid.UUID(int=milliseconds << 80)
 
 
 def read_delivery_id(text: str) -> uuid.UUID | None:

@@ -1,8 +1,9 @@
 """Sweeps of this app. Celery Beat sends them (`config/celery.py`)."""
 
 from celery import shared_task
+from django.utils import timezone
 
-from incidents.services import heartbeats, maintenance_effects, storm_sweep
+from incidents.services import heartbeats, maintenance_effects, retention, storm_sweep
 
 
 @shared_task(name="incidents.tasks.open_missed_heartbeats")
@@ -32,3 +33,12 @@ def resolve_quiet() -> None:
     Safe to run twice because incidents are claimed with SKIP LOCKED, and what is resolved stays so.
     """
     storm_sweep.resolve_quiet()
+
+
+@shared_task(name="incidents.tasks.prune_deliveries")
+def prune_deliveries() -> None:
+    """Delete deliveries that are too old or too many.
+
+    Safe to run twice because rows are claimed with SKIP LOCKED, and what is deleted stays so.
+    """
+    retention.prune_deliveries(now=timezone.now())

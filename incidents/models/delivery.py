@@ -3,6 +3,7 @@
 import os
 import time
 import uuid
+from datetime import datetime
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
@@ -17,6 +18,12 @@ def new_delivery_id() -> uuid.UUID:
     number = milliseconds << 80 | int.from_bytes(os.urandom(10), "big")
     number = number & ~(0xF << 76) | 0x7 << 76
     return uuid.UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
+
+
+def first_id_at(moment: datetime) -> uuid.UUID:
+    """The smallest id that a delivery of this moment can have: its time is in its id."""
+    milliseconds = max(int(moment.timestamp() * 1000), 0) & (1 << 48) - 1
+    return uuid.UUID(int=milliseconds << 80)
 
 
 class Delivery(models.Model):

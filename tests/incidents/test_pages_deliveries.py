@@ -11,9 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from incidents.delivery_search import first_id_at
 from incidents.models import Delivery, Incident, Integration, Service
-from incidents.models.delivery import new_delivery_id
+from incidents.models.delivery import first_id_at, new_delivery_id
 from opsknight.models import AuditEntry, User
 from tests.factories import IncidentFactory, IntegrationFactory
 from tests.incidents.cast import browser
