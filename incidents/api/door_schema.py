@@ -32,6 +32,8 @@ def with_door(result: Document, **kwargs: Any) -> Document:
         "/v2/change/enqueue": {"post": _change()},
         **alert_api_paths(),
         "/api/integrations/{kind}/{key}": {"post": _integration()},
+        "/api/heartbeats/{key}": {"get": _beat("get"), "post": _beat("post")},
+        "/api/heartbeats/{key}/fail": {"post": _failure()},
     }
     result["components"]["securitySchemes"][SCHEME] = SECURITY_SCHEME
     return result
@@ -89,6 +91,28 @@ def _integration() -> Document:
             "202": _answer("Stored.", STORED),
             **_errors(),
         },
+    }
+
+
+def _beat(method: str) -> Document:
+    return {
+        "operationId": f"door_beat_{method}",
+        "summary": "Send a beat",
+        "description": "All is well. GET, HEAD or POST; a body is kept with the delivery.",
+        "tags": [TAG],
+        "security": [{}],
+        "parameters": [_parameter("key")],
+        "responses": {"200": {"description": "Stored."}, **_errors()},
+    }
+
+
+def _failure() -> Document:
+    return {
+        **_beat("post"),
+        "operationId": "door_failure",
+        "summary": "Report a failure of what sends beats",
+        "description": "Opens an incident at once; the next beat resolves it.",
+        "requestBody": {"content": {"text/plain": {"schema": {"type": "string"}}}},
     }
 
 

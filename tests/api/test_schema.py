@@ -43,6 +43,13 @@ def test_door_is_described(document: dict[str, Any]) -> None:
     assert all("202" in document["paths"][path]["post"]["responses"] for path in doors)
 
 
+def test_beats_are_described(document: dict[str, Any]) -> None:
+    beats = document["paths"]["/api/heartbeats/{key}"]
+
+    assert {"get", "post"} == set(beats)
+    assert "200" in document["paths"]["/api/heartbeats/{key}/fail"]["post"]["responses"]
+
+
 def test_every_operation_says_its_summary_and_its_errors(document: dict[str, Any]) -> None:
     operations = [
         (path, operation)
