@@ -34,14 +34,12 @@ class GenerateForm(forms.Form):
         label="Keep the old one for",
         choices=KEEP_HOURS,
         coerce=int,
-        required=False,  # not asked for while there is no old one
         help_text="Until then both are valid, so that you can change the sender at leisure.",
     )
 
     def kept(self) -> timedelta:
         """The chosen time."""
-        hours = self.cleaned_data["keep"]
-        return signing.KEEP if hours == "" else timedelta(hours=hours)
+        return timedelta(hours=self.cleaned_data["keep"])
 
 
 class SecretForm(GenerateForm):
