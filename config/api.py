@@ -15,6 +15,7 @@ from incidents.api.changes import ChangeViewSet
 from incidents.api.events import EventViewSet
 from incidents.api.heartbeats import HeartbeatViewSet
 from incidents.api.incidents import IncidentViewSet
+from incidents.api.maintenance import WindowViewSet
 from incidents.api.services import IntegrationViewSet, ServiceViewSet
 from opsknight.api.people import TeamViewSet, UserViewSet
 from opsknight.errors import error_body
@@ -35,6 +36,7 @@ router.register("events", EventViewSet, basename="event")
 router.register("heartbeats", HeartbeatViewSet, basename="heartbeat")
 router.register("incidents", IncidentViewSet, basename="incident")
 router.register("integrations", IntegrationViewSet, basename="integration")
+router.register("maintenance-windows", WindowViewSet, basename="maintenance-window")
 router.register("schedules", ScheduleViewSet, basename="schedule")
 router.register("services", ServiceViewSet, basename="service")
 router.register("teams", TeamViewSet, basename="team")

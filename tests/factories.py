@@ -19,7 +19,7 @@ from escalations.models import (
     ScheduleLayer,
     StepTarget,
 )
-from incidents.models import Incident, Integration, Service
+from incidents.models import Incident, Integration, MaintenanceWindow, Service
 from notifications.models import ContactMethod, Notification, NotificationRule
 from opsknight.models import Team, TeamMember, User
 
@@ -85,6 +85,18 @@ class IncidentFactory(DjangoModelFactory[Incident]):
     resolved_at = factory.LazyAttribute(
         lambda o: timezone.now() if o.status == Incident.Status.RESOLVED else None
     )
+
+
+class MaintenanceWindowFactory(DjangoModelFactory[MaintenanceWindow]):
+    """Maintenance that began an hour ago and lasts for another."""
+
+    class Meta:
+        model = MaintenanceWindow
+
+    service = factory.SubFactory(ServiceFactory)
+    reason = "New disks"
+    starts_at = factory.LazyFunction(lambda: timezone.now() - timedelta(hours=1))
+    ends_at = factory.LazyFunction(lambda: timezone.now() + timedelta(hours=1))
 
 
 class ContactMethodFactory(DjangoModelFactory[ContactMethod]):

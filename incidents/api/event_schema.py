@@ -70,7 +70,7 @@ RESULT: Document = {
     "properties": {
         "action": {
             "type": "string",
-            "enum": ["triggered", "deduplicated", "acknowledged", "resolved", "ignored"],
+            "enum": ["triggered", "folded", "deduplicated", "acknowledged", "resolved", "ignored"],
         },
         "dedup_key": {"type": "string"},
         "reason": {"type": "string"},
@@ -81,7 +81,7 @@ RESULT: Document = {
                 "title": {"type": "string", "description": "Left out of a private incident."},
                 "status": {"type": "string"},
                 "urgency": {"type": "string"},
-                "dedup_key": {"type": "string"},
+                "dedup_key": {"type": "string", "nullable": True},
                 "service": {"type": "integer"},
                 "url": {"type": "string", "format": "uri"},
             },

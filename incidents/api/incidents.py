@@ -45,8 +45,9 @@ class IncidentSerializer(ModelSerializer):
         fields = (
             "id", "url", "title", "description", "status", "urgency", "priority", "visibility",
             "service", "service_name", "assignee", "assignee_name", "team", "dedup_key",
-            "alert_count", "last_alert_at", "created_at", "updated_at", "acknowledged_at",
-            "acknowledged_by", "resolved_at", "resolved_by", "snoozed_until", "version",
+            "alert_count", "last_alert_at", "is_storm", "folded_count", "firing_count",
+            "is_flapping", "created_at", "updated_at", "acknowledged_at", "acknowledged_by",
+            "resolved_at", "resolved_by", "snoozed_until", "suppressed_until", "version",
         )  # fmt: skip
         read_only_fields = fields
 

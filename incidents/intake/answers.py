@@ -77,7 +77,7 @@ def result_of(outcome: Outcome) -> dict[str, Any]:
             "title": track.title,
             "status": outcome.status,
             "urgency": track.urgency,
-            "dedup_key": track.dedup_key,
+            "dedup_key": track.dedup_key or None,  # a storm has none
             "service": track.service_id,
             "url": f"{settings.PUBLIC_URL}/incidents/{track.id}/",
         }

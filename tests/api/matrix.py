@@ -93,6 +93,26 @@ INTEGRATIONS = [
     _write("services", "DELETE", "integrations/{integration}", TEAM_DELETES),
 ]
 CHANGES = [_read("services", "changes")]
+WINDOW = {
+    "service": "{service}",
+    "reason": "New",
+    "starts_at": "2199-01-01T00:00:00Z",
+    "ends_at": "2199-01-01T01:00:00Z",
+}
+MAINTENANCE = [
+    _read("services", "maintenance-windows"),
+    _read("services", "maintenance-windows/{window}"),
+    _write("services", "POST", "maintenance-windows", (403, 201, 201, 201), WINDOW),
+    _write(
+        "services",
+        "POST",
+        "maintenance-windows",
+        (403, 403, 201, 201),
+        WINDOW | {"service": "{teamless}"},
+    ),
+    _write("services", "POST", "maintenance-windows/{window}/end", (403, 200, 200, 200)),
+    _write("services", "DELETE", "maintenance-windows/{window}", (403, 204, 204, 204)),
+]
 HEARTBEATS = [
     _read("services", "heartbeats/{heartbeat}", TEAM_SEES),
     _write("services", "PATCH", "heartbeats/{heartbeat}", TEAM_SEES, {"interval_seconds": 600}),
@@ -188,6 +208,7 @@ ENDPOINTS = [
     *CHANGES,
     *INTEGRATIONS,
     *HEARTBEATS,
+    *MAINTENANCE,
     *POLICIES,
     *SCHEDULES,
     *PEOPLE,

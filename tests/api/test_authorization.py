@@ -14,6 +14,7 @@ from tests.api.matrix import ENDPOINTS, Endpoint
 from tests.factories import (
     IncidentFactory,
     IntegrationFactory,
+    MaintenanceWindowFactory,
     PolicyFactory,
     ScheduleFactory,
     ServiceFactory,
@@ -34,6 +35,7 @@ def world(team: Team, service: Service, carol: Asker) -> dict[str, int]:
         "idle": ServiceFactory(name="Retired", team=team).pk,
         "integration": IntegrationFactory(service=service).pk,
         "heartbeat": IntegrationFactory(service=service, kind="heartbeat").pk,
+        "window": MaintenanceWindowFactory(service=service).pk,
         "policy": PolicyFactory(steps=[(0, [carol.user])]).pk,
         "schedule": ScheduleFactory(members=[carol.user]).pk,
         "public": IncidentFactory(service=service).pk,

@@ -104,3 +104,16 @@ def test_private_incident_keeps_its_title_from_who_sends_events(
 
     assert response.json()["result"]["incident"]["id"] == secret.pk
     assert "Card data" not in response.content.decode()
+
+
+def test_storm_is_named_in_the_answer_and_on_its_incident(bob: Asker, service: Service) -> None:
+    Service.objects.update(storm_threshold=2)
+
+    response = bob.post("events", [trigger(service, dedup_key=f"disk-{n}") for n in range(4)])
+
+    results = response.json()["results"]
+    storm = bob.get(f"incidents/{results[3]['incident']['id']}").json()
+    assert [result["action"] for result in results] == ["triggered"] * 2 + ["folded"] * 2
+    assert results[2]["incident"] == results[3]["incident"]
+    assert (storm["is_storm"], storm["folded_count"], storm["firing_count"]) == (True, 2, 2)
+    assert storm["title"] == "2 alerts in 1 min on Checkout"

@@ -13,6 +13,7 @@ from tests.api.asking import Asker
 from tests.factories import (
     IncidentFactory,
     IntegrationFactory,
+    MaintenanceWindowFactory,
     PolicyFactory,
     ScheduleFactory,
     ServiceFactory,
@@ -47,6 +48,7 @@ MAKERS: dict[str, Callable[[], object]] = {
     "integrations": IntegrationFactory,
     "changes": _change,
     "incidents": _incident,
+    "maintenance-windows": MaintenanceWindowFactory,
     "escalation-policies": _policy,
     "schedules": lambda: ScheduleFactory(members=UserFactory.create_batch(3)),
     "users": lambda: TeamFactory(members=[UserFactory()]),
@@ -58,6 +60,7 @@ QUERIES = {
     "integrations": 2,
     "changes": 2,
     "incidents": 2,
+    "maintenance-windows": 2,
     "escalation-policies": 4,  # the steps, their targets
     "schedules": 4,  # the layers, their members
     "users": 2,
