@@ -21,6 +21,7 @@ class TimelineEntry(models.Model):
         REASSIGNED = "reassigned", "Reassigned"
         NOTE = "note", "Note"
         CHANGED = "changed", "Changed"
+        ROUTED = "routed", "Routed"  # what a route of its integration chose
         MAINTENANCE = "maintenance", "Maintenance"  # it keeps the incident from paging, or ended
         FLAPPING = "flapping", "Flapping"  # its key opens and resolves again and again
         ESCALATED = "escalated", "Escalated"  # a step was taken and paged somebody

@@ -255,7 +255,7 @@ class _Work:
         self._tell(track, received, kind.TRIGGERED, "Triggered")
         routing = received.routing
         if routing is not None and (said := describe_routing(track, routing, self.policies)):
-            self.entries.append(EntryRow(track, str(kind.CHANGED), said, received.sender))
+            self.entries.append(EntryRow(track, str(kind.ROUTED), said, received.sender))
         self._tell_maintenance(track)
         key, facts = (track.service_id, track.dedup_key), self.services[track.service_id]
         openings = self.past.of_keys.get(key, 0)

@@ -38,6 +38,7 @@ LOOKS: dict[str, tuple[str, str]] = {
     Kind.REASSIGNED: ("users", "neutral"),
     Kind.NOTE: ("message-square", "brand"),
     Kind.CHANGED: ("pencil", "neutral"),
+    Kind.ROUTED: ("route", "neutral"),
     Kind.ESCALATED: ("bell-ring", "brand"),
     Kind.NOBODY_TO_PAGE: ("user-x", "triggered"),
     Kind.ESCALATION_ENDED: ("circle-stop", "triggered"),

@@ -76,7 +76,7 @@ def test_route_pages_the_people_of_its_policy(
     assert (incident.escalation_policy_id, incident.urgency, incident.priority) == (
         dba.pk, "low", "P2",
     )  # fmt: skip
-    assert said(incident, TimelineEntry.Kind.CHANGED) == [
+    assert said(incident, TimelineEntry.Kind.ROUTED) == [
         "Route “Databases”: escalation policy Database people, urgency low, priority P2"
     ]
 
@@ -105,7 +105,7 @@ def test_what_no_route_takes_pages_the_people_of_the_service(
 
     assert incident is not None
     assert paged(incident) == ["Sara"]
-    assert said(incident, TimelineEntry.Kind.CHANGED) == []
+    assert said(incident, TimelineEntry.Kind.ROUTED) == []
 
 
 def test_suppressed_alert_is_recorded_and_pages_nobody(knock: Door, webhook: Integration) -> None:
