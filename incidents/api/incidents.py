@@ -44,8 +44,8 @@ class IncidentSerializer(ModelSerializer):
         model = Incident
         fields = (
             "id", "url", "title", "description", "status", "urgency", "priority", "visibility",
-            "service", "service_name", "assignee", "assignee_name", "team", "dedup_key",
-            "alert_count", "last_alert_at", "is_storm", "folded_count", "firing_count",
+            "service", "service_name", "escalation_policy", "assignee", "assignee_name", "team",
+            "dedup_key", "alert_count", "last_alert_at", "is_storm", "folded_count", "firing_count",
             "is_flapping", "created_at", "updated_at", "acknowledged_at", "acknowledged_by",
             "resolved_at", "resolved_by", "snoozed_until", "suppressed_until", "version",
         )  # fmt: skip

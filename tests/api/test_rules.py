@@ -9,7 +9,7 @@ import pytest
 from incidents.models import Delivery, Integration, Service
 from opsknight.models import AuditEntry
 from tests.api.asking import Asker, code_of
-from tests.factories import IntegrationFactory, PolicyFactory
+from tests.factories import IncidentFactory, IntegrationFactory, PolicyFactory
 
 NOTHING = {
     "title": "",
@@ -178,3 +178,12 @@ def test_preview_needs_something_to_try_on(bob: Asker, webhook: Integration) -> 
 
     assert response.status_code == 400
     assert list(response.json()["error"]["fields"]) == ["body"]
+
+
+def test_incident_says_which_policy_a_route_chose(bob: Asker, service: Service) -> None:
+    policy = PolicyFactory()
+    routed = IncidentFactory(service=service, escalation_policy=policy)
+    other = IncidentFactory(service=service)
+
+    assert bob.get(f"incidents/{routed.pk}").json()["escalation_policy"] == policy.pk
+    assert bob.get(f"incidents/{other.pk}").json()["escalation_policy"] is None
