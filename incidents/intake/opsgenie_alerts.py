@@ -167,15 +167,16 @@ def _paging(query: Mapping[str, str], limit: int, offset: int, has_more: bool) -
 
 
 def _request(call: Call, arrival: Arrival) -> Answer:
+    # Opsgenie's own words; ours may still wait on disk for the database.
+    missing = NotFound("Request not found. It might not be processed, yet.")
     try:
         number = UUID(call.identifier)
     except ValueError:
-        number = None
+        raise missing from None
     found = Delivery.objects.filter(pk=number, integration_id=arrival.owner.integration_id)
-    delivery = found.defer("body", "headers").first() if number is not None else None
+    delivery = found.defer("body", "headers").first()
     if delivery is None:
-        # Opsgenie's own words; ours may still wait on disk for the database.
-        raise NotFound("Request not found. It might not be processed, yet.")
+        raise missing
     return _ok(shapes.found(shapes.request_status(delivery)))
 
 

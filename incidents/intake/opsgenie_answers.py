@@ -64,13 +64,13 @@ def request_status(delivery: Delivery) -> dict[str, Any]:
     """What became of a request."""
     result = delivery.results[0] if delivery.results else {}
     status = STATUS_OF_RESULT.get(result.get("action", ""), "")
-    failure = NO_ALERT if result.get("action") == "ignored" else delivery.reason
     has_alert = result.get("incident") is not None
+    failure = result.get("reason", "") if has_alert or not result else NO_ALERT
     return {
         "success": bool(status),
         "isSuccess": bool(status),
         "action": ACTIONS.get(delivery.query.get("action", "create"), ""),
-        "status": status or failure or NO_ALERT,
+        "status": status or failure or delivery.reason or NO_ALERT,
         "processedAt": instant(delivery.received_at),
         "integrationId": str(delivery.integration_id),
         "alertId": str(result["incident"]) if has_alert else "",

@@ -4,7 +4,7 @@ Everything that is known by its alias goes through the door instead.
 """
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from django.db import transaction
 
@@ -32,38 +32,41 @@ def act_on_incident(
         if sender is None:
             raise NotAllowed("This key is unknown or disabled.")
         who = f"{user} ({sender.name})" if user else sender.name
-        result = _ACTS[action](incident, who[:MAX_LABEL])
+        became = _ACTS[action](incident, who[:MAX_LABEL])
         if note:
             text = note[: lifecycle.MAX_NOTE_LENGTH]
             lifecycle.add_note(
                 incident_id=incident.pk, actor=None, text=text, source=who[:MAX_LABEL]
             )
-        record.results = [
-            {"action": result, "dedup_key": incident.dedup_key or "", "incident": incident.pk}
-        ]
+        known_as = {"dedup_key": incident.dedup_key or "", "incident": incident.pk}
+        record.results = [became | known_as]
         insert_deliveries([record])
 
 
-def _acknowledge(incident: Incident, who: str) -> str:
+def _acknowledge(incident: Incident, who: str) -> dict[str, Any]:
     lifecycle.acknowledge_incidents(incident_ids=[incident.pk], actor=None, source=who)
-    return "acknowledged"
+    incident.refresh_from_db(fields=["status"])
+    if incident.status == Incident.Status.ACKNOWLEDGED:
+        return {"action": "acknowledged"}
+    status = incident.get_status_display().lower()
+    return {"action": "ignored", "reason": f"Incident #{incident.pk} is {status}."}
 
 
-def _unacknowledge(incident: Incident, who: str) -> str:
-    lifecycle.unacknowledge_incident(incident_id=incident.pk, actor=None)
-    return "unacknowledged"
+def _unacknowledge(incident: Incident, who: str) -> dict[str, Any]:
+    lifecycle.unacknowledge_incident(incident_id=incident.pk, actor=None, source=who)
+    return {"action": "unacknowledged"}
 
 
-def _close(incident: Incident, who: str) -> str:
+def _close(incident: Incident, who: str) -> dict[str, Any]:
     lifecycle.resolve_incidents(incident_ids=[incident.pk], actor=None, source=who)
-    return "resolved"
+    return {"action": "resolved"}
 
 
-def _only_note(incident: Incident, who: str) -> str:
-    return "noted"
+def _only_note(incident: Incident, who: str) -> dict[str, Any]:
+    return {"action": "noted"}
 
 
-_ACTS: Final[dict[Action, Callable[[Incident, str], str]]] = {
+_ACTS: Final[dict[Action, Callable[[Incident, str], dict[str, Any]]]] = {
     "acknowledge": _acknowledge,
     "unacknowledge": _unacknowledge,
     "close": _close,

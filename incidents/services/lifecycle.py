@@ -74,10 +74,10 @@ def acknowledge_incidents(
         return _settle(changed)
 
 
-def unacknowledge_incident(*, incident_id: int, actor: User | None) -> Incident:
+def unacknowledge_incident(*, incident_id: int, actor: User | None, source: str = "") -> Incident:
     """Give an acknowledged incident back: it is triggered again and its escalation starts anew.
 
-    Raises Conflict when it is not acknowledged.
+    `source` as for acknowledging. Raises Conflict when it is not acknowledged.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -92,7 +92,7 @@ def unacknowledge_incident(*, incident_id: int, actor: User | None) -> Incident:
             updated_at=now,
             version=F("version") + 1,
         )
-        _record([incident], Kind.UNACKNOWLEDGED, "Acknowledgement withdrawn", now, actor, "")
+        _record([incident], Kind.UNACKNOWLEDGED, "Acknowledgement withdrawn", now, actor, source)
         wake(Wake.ESCALATE)
         _changed([incident])
     incident.refresh_from_db()
