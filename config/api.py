@@ -12,6 +12,7 @@ from config.health import health
 from escalations.api.policies import PolicyViewSet
 from escalations.api.schedules import ScheduleViewSet
 from incidents.api.changes import ChangeViewSet
+from incidents.api.deliveries import DeliveryViewSet
 from incidents.api.events import EventViewSet
 from incidents.api.heartbeats import HeartbeatViewSet
 from incidents.api.incidents import IncidentViewSet
@@ -31,6 +32,7 @@ router = SimpleRouter()
 # A redirect would turn a POST into a GET, so both forms are the address.
 router.trailing_slash = "/?"
 router.register("changes", ChangeViewSet, basename="change")
+router.register("deliveries", DeliveryViewSet, basename="delivery")
 router.register("escalation-policies", PolicyViewSet, basename="escalation-policy")
 router.register("events", EventViewSet, basename="event")
 router.register("heartbeats", HeartbeatViewSet, basename="heartbeat")

@@ -19,7 +19,7 @@ from escalations.models import (
     ScheduleLayer,
     StepTarget,
 )
-from incidents.models import Incident, Integration, MaintenanceWindow, Service
+from incidents.models import Delivery, Incident, Integration, MaintenanceWindow, Service
 from notifications.models import ContactMethod, Notification, NotificationRule
 from opsknight.models import Team, TeamMember, User
 
@@ -71,6 +71,18 @@ class IntegrationFactory(DjangoModelFactory[Integration]):
     service = factory.SubFactory(ServiceFactory)
     name = factory.Sequence(lambda n: f"Integration {n}")
     kind = Integration.Kind.EVENTS
+
+
+class DeliveryFactory(DjangoModelFactory[Delivery]):
+    """A delivery to a disabled integration, which cannot be replayed."""
+
+    class Meta:
+        model = Delivery
+
+    integration = factory.SubFactory(IntegrationFactory, enabled=False)
+    kind = Integration.Kind.EVENTS
+    verdict = Delivery.Verdict.ACCEPTED
+    body = b"{}"
 
 
 class IncidentFactory(DjangoModelFactory[Incident]):

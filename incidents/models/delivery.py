@@ -4,6 +4,7 @@ import os
 import time
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
@@ -24,6 +25,12 @@ def first_id_at(moment: datetime) -> uuid.UUID:
     """The smallest id that a delivery of this moment can have: its time is in its id."""
     milliseconds = max(int(moment.timestamp() * 1000), 0) & (1 << 48) - 1
     return uuid.UUID(int=milliseconds << 80)
+
+
+def incident_id_of(result: Any) -> int | None:
+    """The incident of one of a delivery's results."""
+    number = result.get("incident") if isinstance(result, dict) else None
+    return number if isinstance(number, int) else None
 
 
 class Delivery(models.Model):
@@ -76,6 +83,11 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"
+
+    @property
+    def incident_ids(self) -> set[int]:
+        """The incidents that its events opened or changed."""
+        return {pk for result in self.results if (pk := incident_id_of(result)) is not None}
 
 
 class Change(models.Model):

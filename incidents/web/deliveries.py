@@ -48,7 +48,7 @@ def deliveries(request: HttpRequest, pk: int) -> HttpResponse:
     integration = selectors.get_integration_for(user, pk)
     wanted = DeliverySearch.parse(request.GET)
     found = Delivery.objects.filter(integration=integration)
-    with limited_time():
+    with limited_time(wanted):
         page = page_of_deliveries(narrowed_deliveries(found, wanted, user), request.GET)
     context = shell_of(integration, "deliveries") | {
         "wanted": wanted,

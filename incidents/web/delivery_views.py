@@ -12,6 +12,7 @@ from django.db.models import F, Func, IntegerField, JSONField, QuerySet
 from incidents import selectors
 from incidents.delivery_search import read_delivery_id
 from incidents.models import Delivery, Incident
+from incidents.models.delivery import incident_id_of
 from opsknight.models import User
 
 PAGE_SIZE = 50
@@ -67,7 +68,7 @@ def page_of_deliveries(
     """The page that an address asks for (`older=<id>` or `newer=<id>`); one query, no bodies."""
     light = deliveries.defer("body", "headers", "query", "results").annotate(
         first_results=_json_path(f"$[0 to {SHOWN_RESULTS - 1}]"),
-        incident_ids=_json_path("$[*].incident"),
+        linked_ids=_json_path("$[*].incident"),
         result_count=Func(F("results"), function="jsonb_array_length", output_field=IntegerField()),
     )
     older, newer = (
@@ -95,7 +96,7 @@ def _json_path(path: str) -> Func:
 def rows_of(deliveries: Iterable[Any], user: User) -> list[DeliveryRow]:
     """Rows of a page, with the incidents that the person may see; two queries."""
     listed = list(deliveries)
-    everything = {pk for d in listed for pk in d.incident_ids}
+    everything = {pk for d in listed for pk in d.linked_ids}
     shown = {
         pk
         for d in listed
@@ -106,7 +107,7 @@ def rows_of(deliveries: Iterable[Any], user: User) -> list[DeliveryRow]:
     incidents = Incident.objects.only("pk", "title", "status").in_bulk(shown - hidden)
     rows = []
     for delivery in listed:
-        if hidden.intersection(delivery.incident_ids):
+        if hidden.intersection(delivery.linked_ids):
             rows.append(DeliveryRow(delivery, is_hidden=True))
             continue
         views = [result_view(result, incidents) for result in delivery.first_results]
@@ -117,8 +118,7 @@ def rows_of(deliveries: Iterable[Any], user: User) -> list[DeliveryRow]:
 
 def results_of(delivery: Delivery, user: User) -> tuple[list[ResultView], int, bool]:
     """The first results, how many more there are, and whether the delivery must be hidden."""
-    numbers = {pk for result in delivery.results if (pk := incident_id_of(result)) is not None}
-    if selectors.hidden_incident_ids(user, numbers):
+    if selectors.hidden_incident_ids(user, delivery.incident_ids):
         return [], 0, True
     first = delivery.results[:SHOWN_ALL_RESULTS]
     shown = {pk for result in first if (pk := incident_id_of(result)) is not None}
@@ -128,14 +128,7 @@ def results_of(delivery: Delivery, user: User) -> tuple[list[ResultView], int, b
 
 def is_hidden_from(delivery: Delivery, user: User) -> bool:
     """Whether it belongs to an incident that the person may not see."""
-    numbers = {pk for r in delivery.results if (pk := incident_id_of(r)) is not None}
-    return bool(selectors.hidden_incident_ids(user, numbers))
-
-
-def incident_id_of(result: Any) -> int | None:
-    """The incident of a recorded result."""
-    number = result.get("incident") if isinstance(result, dict) else None
-    return number if isinstance(number, int) else None
+    return bool(selectors.hidden_incident_ids(user, delivery.incident_ids))
 
 
 def result_view(result: Any, incidents: Mapping[int, Incident]) -> ResultView:

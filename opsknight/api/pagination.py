@@ -37,9 +37,13 @@ class CursorPagination(pagination.CursorPagination):
         if cursor is None:
             return None
         position = cursor.position
-        if position is not None and not _is_id(str(position)):
+        if position is not None and not self.is_position(str(position)):
             raise _unusable()
         return cursor
+
+    def is_position(self, text: str) -> bool:
+        """Whether a position is one that we wrote: an id."""
+        return _is_id(text)
 
 
 class OldestFirst(CursorPagination):

@@ -117,6 +117,11 @@ HEARTBEATS = [
     _read("services", "heartbeats/{heartbeat}", TEAM_SEES),
     _write("services", "PATCH", "heartbeats/{heartbeat}", TEAM_SEES, {"interval_seconds": 600}),
 ]
+DELIVERIES = [  # of a disabled integration: nothing is replayed
+    _read("services", "deliveries"),
+    _read("services", "deliveries/{delivery}", TEAM_SEES),
+    _write("services", "POST", "deliveries/{delivery}/replay", (404, 409, 409, 409)),
+]
 POLICIES = [
     _read("schedules", "escalation-policies"),
     _read("schedules", "escalation-policies/{policy}"),
@@ -207,6 +212,7 @@ ENDPOINTS = [
     *SERVICES,
     *CHANGES,
     *INTEGRATIONS,
+    *DELIVERIES,
     *HEARTBEATS,
     *MAINTENANCE,
     *POLICIES,

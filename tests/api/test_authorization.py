@@ -12,6 +12,7 @@ from opsknight.models import ApiKey, Team
 from tests.api.asking import Asker, code_of
 from tests.api.matrix import ENDPOINTS, Endpoint
 from tests.factories import (
+    DeliveryFactory,
     IncidentFactory,
     IntegrationFactory,
     MaintenanceWindowFactory,
@@ -24,7 +25,7 @@ CAST = ("eve", "carol", "bob", "alice")
 
 
 @pytest.fixture
-def world(team: Team, service: Service, carol: Asker) -> dict[str, int]:
+def world(team: Team, service: Service, carol: Asker) -> dict[str, Any]:
     """One object of each sort, by the name that the table uses."""
     teamless = ServiceFactory(name="Website")
     return {
@@ -34,6 +35,7 @@ def world(team: Team, service: Service, carol: Asker) -> dict[str, int]:
         "teamless": teamless.pk,
         "idle": ServiceFactory(name="Retired", team=team).pk,
         "integration": IntegrationFactory(service=service).pk,
+        "delivery": str(DeliveryFactory(integration__service=service).pk),
         "heartbeat": IntegrationFactory(service=service, kind="heartbeat").pk,
         "window": MaintenanceWindowFactory(service=service).pk,
         "policy": PolicyFactory(steps=[(0, [carol.user])]).pk,

@@ -11,6 +11,7 @@ from incidents.services.lifecycle import add_note
 from opsknight.models import User
 from tests.api.asking import Asker
 from tests.factories import (
+    DeliveryFactory,
     IncidentFactory,
     IntegrationFactory,
     MaintenanceWindowFactory,
@@ -33,6 +34,12 @@ def _change() -> None:
     Change.objects.create(service=way.service, integration=way, summary="Deployed")
 
 
+def _delivery() -> None:
+    incident = IncidentFactory()
+    results = [{"action": "triggered", "dedup_key": "x", "incident": incident.pk}]
+    DeliveryFactory(integration__service=incident.service, results=results)
+
+
 def _policy() -> None:
     person = UserFactory()
     targets = [person, TeamFactory(), ScheduleFactory(members=[person])]
@@ -46,6 +53,7 @@ def _service() -> None:
 MAKERS: dict[str, Callable[[], object]] = {
     "services": _service,
     "integrations": IntegrationFactory,
+    "deliveries": _delivery,
     "changes": _change,
     "incidents": _incident,
     "maintenance-windows": MaintenanceWindowFactory,
@@ -58,6 +66,7 @@ MAKERS: dict[str, Callable[[], object]] = {
 QUERIES = {
     "services": 2,
     "integrations": 2,
+    "deliveries": 3,  # which of their incidents may be seen
     "changes": 2,
     "incidents": 2,
     "maintenance-windows": 2,
