@@ -21,7 +21,7 @@ class StormMember(models.Model):
     resolved_at = models.DateTimeField(null=True)  # None: it fires
 
     class Meta:
-        ordering = ("-opened_at", "-id")
+        ordering = ("-id",)
         constraints = (
             # Two processes fold one key once; where a key was folded is found by it.
             models.UniqueConstraint(fields=["incident", "dedup_key"], name="storm_member_once"),
@@ -30,7 +30,7 @@ class StormMember(models.Model):
             # How many alerts of a service were folded in the last minute.
             models.Index(fields=["service", "opened_at"], name="storm_member_of_service"),
             # The list on the storm's page.
-            models.Index(fields=["incident", "-opened_at", "-id"], name="storm_member_newest"),
+            models.Index(fields=["incident", "-id"], name="storm_member_newest"),
         )
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from incidents.web.answers import signed_in
 from incidents.web.changes import changes_before_panel
 from incidents.web.delivery_views import kept_ids
 from incidents.web.forms import ReassignForm, ResolveForm
+from incidents.web.storm import storm_context
 from opsknight.models import User
 
 SHOWN_ALERTS = 20
@@ -38,6 +39,8 @@ LOOKS: dict[str, tuple[str, str]] = {
     Kind.REASSIGNED: ("users", "neutral"),
     Kind.NOTE: ("message-square", "brand"),
     Kind.CHANGED: ("pencil", "neutral"),
+    Kind.MAINTENANCE: ("wrench", "acknowledged"),
+    Kind.FLAPPING: ("activity", "acknowledged"),
     Kind.ROUTED: ("route", "neutral"),
     Kind.ESCALATED: ("bell-ring", "brand"),
     Kind.NOBODY_TO_PAGE: ("user-x", "triggered"),
@@ -82,6 +85,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "resolve_form": ResolveForm(auto_id="resolve_%s"),
         "reassign_form": ReassignForm.of(incident),
         **changes_before_panel(incident),
+        **storm_context(request.GET, incident),
     }
     return render(request, "incidents/detail.html", context | _entries(request, incident))
 

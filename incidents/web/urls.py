@@ -18,6 +18,7 @@ from incidents.web.maintenance import maintenance_patterns
 from incidents.web.rules import rule_patterns
 from incidents.web.security import security_patterns
 from incidents.web.simulator import simulator_patterns
+from incidents.web.storm import storm_patterns
 
 app_name = "incidents"
 
@@ -67,4 +68,5 @@ urlpatterns: list[URLPattern] = [
     *rule_patterns,
     *security_patterns,
     *maintenance_patterns,
+    *storm_patterns,
 ]
