@@ -152,6 +152,7 @@ def _ruled(arrival: Arrival, events: Sequence[Event]) -> Ruled:
         headers=arrival.headers,
         query=arrival.query,
         body=arrival.body,
+        kind=arrival.kind,
         key=arrival.owner.key,
     )
 

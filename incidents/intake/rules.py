@@ -19,7 +19,7 @@ from incidents.intake.events import (
     lines,
     one_line,
 )
-from incidents.intake.masking import mask_headers, mask_query
+from incidents.intake.masking import mask_body, mask_headers, mask_query
 from incidents.intake.rule_language import BadRule, Program, read_expression, read_template
 from incidents.intake.rule_values import OutOfWork, RuleFailed, Scope, Work
 
@@ -103,17 +103,18 @@ def apply_rules(
     headers: Mapping[str, str],
     query: Mapping[str, str],
     body: bytes,
+    kind: str = "",
     key: str = "",
 ) -> Ruled:
     """Rewrite and route; never raises: a rule that fails is left out and named in `warnings`.
 
-    `key` is the integration's, masked in the headers and the query. Costs a quarter of a second at
+    `kind` and `key` are the integration's: their secrets are masked. Costs a quarter of a second at
     most, whatever the rules and the delivery are; see `rule_values.MAX_WORK`.
     """
     warnings: dict[str, None] = {}
     found: list[tuple[Event, Routing | None]] = []
     try:
-        delivery = Delivered(headers, query, body, key)
+        delivery = Delivered(headers, query, body, kind=kind, key=key)
         for ruled in rule_events(texts, events, delivery):
             found.append((ruled.event, ruled.routing))
             warnings.update(dict.fromkeys(f"{f}: {why}" for f, why in ruled.problems.items()))
@@ -125,27 +126,36 @@ def apply_rules(
 
 
 class Delivered:
-    """What a delivery brought, decoded when a rule first asks for it."""
+    """What a delivery brought, decoded when a rule first asks for it: without secrets, as what a
+    rule writes is read by people who do not see the integration.
+    """
 
     def __init__(
-        self, headers: Mapping[str, str], query: Mapping[str, str], body: bytes, key: str = ""
+        self,
+        headers: Mapping[str, str],
+        query: Mapping[str, str],
+        body: bytes,
+        *,
+        kind: str = "",
+        key: str = "",
     ) -> None:
-        self._headers, self._query, self._body, self._key = headers, query, body, key
+        self._headers, self._query, self._body = headers, query, body
+        self._kind, self._key = kind, key
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """Without secrets, as the delivery is recorded."""
+        """Names in lower case."""
         return mask_headers(self._headers, self._key)
 
     @cached_property
     def query(self) -> Mapping[str, str]:
-        """Without secrets, as the delivery is recorded."""
+        """The last value of each name."""
         return mask_query(self._query, self._key)
 
     @cached_property
     def payload(self) -> Any:
         """The JSON of the body, the fields of a form, or the text."""
-        return read_payload(self._headers, self._body)
+        return read_payload(self._headers, mask_body(self._kind, self._body, self._key))
 
 
 def read_payload(headers: Mapping[str, str], body: bytes) -> Any:

@@ -160,7 +160,8 @@ def preview_rules(
     except Exception:  # a mistake in one parser must not break the page that shows it
         logger.exception("The parser of %s failed on a preview.", kind)
         return Preview(problems=problems, error="Our parser broke on this body. It was logged.")
-    ruled = rule_events(texts, events, Delivered(headers, query, body), wants_hints=True)
+    delivery = Delivered(headers, query, body, kind=kind)
+    ruled = rule_events(texts, events, delivery, wants_hints=True)
     return Preview(
         events=list(islice(ruled, MAX_PREVIEWED)),
         found=events[:MAX_PREVIEWED],

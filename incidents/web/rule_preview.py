@@ -208,7 +208,7 @@ def _previewed_event(
 
 def _variables(preview: Preview, body: Body) -> Iterator[Variable]:
     """What rules can use of the first event and its delivery, in the way they write it."""
-    delivery = Delivered(body.headers, body.query, body.body)
+    delivery = Delivered(body.headers, body.query, body.body, kind=body.kind)
     event = shown_event(preview.found[0]) if preview.found else {}
     scope = Scope(event=event, delivery=delivery)
     left = MAX_VARIABLES

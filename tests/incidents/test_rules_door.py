@@ -4,6 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from escalations.models import EscalationPolicy
@@ -21,6 +24,7 @@ from opsknight.errors import Conflict, InvalidInput, NotFound
 from opsknight.models import User
 from tests.escalations.walk import paged, policy_of, said, take_all
 from tests.factories import IncidentFactory, IntegrationFactory, ServiceFactory, UserFactory
+from tests.incidents.cast import browser
 from tests.incidents.doors import Door, knock
 
 __all__ = ["knock"]
@@ -210,6 +214,27 @@ def test_deleted_policy_of_a_route_that_is_still_known_leaves_the_services(
     assert "its escalation policy was deleted, the service's is used" in " ".join(said(incident))
 
 
+def test_many_routed_events_cost_no_more_statements(
+    webhook: Integration, dba: EscalationPolicy
+) -> None:
+    def statements(count: int, prefix: str) -> int:
+        received = [
+            Received(
+                Event(action="trigger", dedup_key=f"{prefix}{number}", summary="Disk full"),
+                webhook.service_id,
+                webhook.pk,
+                "Curl",
+                routing=Routing("Databases", dba.pk, urgency="low"),
+            )
+            for number in range(count)
+        ]
+        with CaptureQueriesContext(connection) as captured:
+            receive_events(received)
+        return len(captured)
+
+    assert statements(1, "a") == statements(30, "b")
+
+
 def test_routed_incident_stays_with_its_policy_when_the_service_moves(
     knock: Door, webhook: Integration, dba: EscalationPolicy
 ) -> None:
@@ -299,6 +324,27 @@ def test_policy_of_a_route_or_an_open_incident_is_not_deleted(
 
     assert "the route “Databases” of Curl (Checkout)" in refused.value.message
     assert f"the open incident #{incident.pk}" in refused.value.message
+
+
+def test_page_of_a_policy_names_the_routes_that_choose_it(
+    webhook: Integration, dba: EscalationPolicy
+) -> None:
+    with_rules(webhook, database_route(dba))
+
+    page = browser(UserFactory()).get(f"/policies/{dba.pk}/").content.decode()
+
+    assert "the route “Databases” of Curl (Checkout)" in page
+
+
+def test_admin_names_the_routes_because_of_which_a_policy_stays(
+    webhook: Integration, dba: EscalationPolicy
+) -> None:
+    with_rules(webhook, database_route(dba))
+    address = reverse("admin:escalations_escalationpolicy_delete", args=[dba.pk])
+
+    page = browser(UserFactory(role=User.Role.ADMIN)).get(address).content.decode()
+
+    assert "The route “Databases” of Curl (Checkout)" in page
 
 
 def test_policy_of_past_incidents_is_deleted(webhook: Integration, dba: EscalationPolicy) -> None:
