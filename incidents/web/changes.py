@@ -19,11 +19,11 @@ SHOWN_LINKS = 3
 
 @dataclass(frozen=True)
 class ChangeView:
-    """A change, readable: when it happened, and the short ones of its details."""
+    """A change, readable; what a sender says is never trusted."""
 
     change: Change
     at: datetime
-    details: list[tuple[str, str]]
+    parts: list[str]  # where it came from, and the short ones of its details
     links: list[tuple[str, str]]  # address, text
 
 
@@ -45,14 +45,14 @@ def views_of(changes: Iterable[Change]) -> list[ChangeView]:
         ChangeView(
             change=change,
             at=change.occurred_at or change.received_at,
-            details=_details(change.details),
+            parts=[change.source] * bool(change.source) + _details(change.details),
             links=_links(change.links),
         )
         for change in changes
     ]
 
 
-def _details(details: object) -> list[tuple[str, str]]:
+def _details(details: object) -> list[str]:
     """What fits into a line each; objects, lists and long texts are for the API."""
     rows = details.items() if isinstance(details, dict) else []
     short = [
@@ -60,7 +60,8 @@ def _details(details: object) -> list[tuple[str, str]]:
         for name, value in rows
         if isinstance(value, str | int | float) and value != "" and len(str(value)) <= SHOWN_LENGTH
     ]
-    return [(name, value) for name, value in short if len(name) <= SHOWN_LENGTH][:SHOWN_DETAILS]
+    shown = [f"{name}: {value}" for name, value in short if len(name) <= SHOWN_LENGTH]
+    return shown[:SHOWN_DETAILS]
 
 
 def _links(links: object) -> list[tuple[str, str]]:
