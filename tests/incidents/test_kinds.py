@@ -9,7 +9,7 @@ from incidents.intake.reception import Reception
 from incidents.integrations import PARSERS
 from incidents.models import Delivery, Incident, Integration
 from incidents.samples import Values, fill, new_run, sample_of
-from incidents.services.deliveries import send_message, send_test_alert
+from incidents.services.deliveries import replay_delivery, send_message, send_test_alert
 from tests.factories import ServiceFactory, UserFactory
 from tests.incidents.doors import Door, knock
 
@@ -42,6 +42,20 @@ def test_firing_then_resolved_of_every_kind_closes_what_it_opened(knock: Door, k
     assert (firing.result, resolved.result) == ("triggered", "resolved")
     assert Incident.objects.get().status == "resolved"
     assert Delivery.objects.filter(verdict="accepted", via="simulator").count() == 2
+
+
+@pytest.mark.parametrize("kind", sorted(PARSERS))
+def test_replay_of_every_kind_is_understood_as_the_first_time(knock: Door, kind: str):
+    """Although secrets are masked in what is stored."""
+    integration = Integration.objects.create(service=ServiceFactory(), name="Mine", kind=kind)
+    first = send_sample(integration, "firing", new_run())
+
+    again = replay_delivery(delivery=Delivery.objects.get(), actor=UserFactory())
+
+    assert [o.result for o in again.outcomes] == ["deduplicated"]
+    assert again.outcomes[0].dedup_key == first.outcomes[0].dedup_key
+    for stored in Delivery.objects.all():
+        assert integration.key not in f"{stored.headers}{stored.query}{bytes(stored.body)!r}"
 
 
 def send_sample(integration: Integration, name: str, run: str) -> Reception:
