@@ -1,6 +1,7 @@
 """Reads the environment and the generated secrets; fails at start on a bad value."""
 
 import base64
+import ipaddress
 import json
 import os
 import secrets
@@ -159,6 +160,16 @@ def local_url(bind: str, port: int) -> str:
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not bound
     host = everywhere.get(bind, bind)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def mail_domain(url: str) -> str:
+    """The host of a URL if it is a name: an IP address is no domain of mail."""
+    host = urlsplit(url).hostname or "localhost"
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return "localhost"
 
 
 def broker_url(redis_url: str) -> str:

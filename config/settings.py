@@ -14,6 +14,7 @@ from config.env import (
     database_from_url,
     env,
     local_url,
+    mail_domain,
     read_secrets,
     sns_endpoint,
     vapid_public_key,
@@ -181,7 +182,7 @@ SNS_ENDPOINT = sns_endpoint(env.str("SNS_ENDPOINT", default=""))
 # Mail as a way in: off without a port. Addresses read <key>@<domain>.
 MAIL_PORT = env.int("OPSKNIGHT_MAIL_PORT", default=0)
 MAIL_BIND = env.str("OPSKNIGHT_MAIL_BIND", default="127.0.0.1")
-MAIL_DOMAIN = env.str("OPSKNIGHT_MAIL_DOMAIN", default=urlsplit(PUBLIC_URL).hostname or "localhost")
+MAIL_DOMAIN = env.str("OPSKNIGHT_MAIL_DOMAIN", default=mail_domain(PUBLIC_URL))
 
 # --- Channels of notification ---------------------------------------------------------------------
 # smtp://user:password@host:587?tls=true ; empty: messages go to the sandbox instead.

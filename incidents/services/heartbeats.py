@@ -91,7 +91,7 @@ def _start_anew(heartbeat: Heartbeat) -> None:
 
 
 def _whole_wait() -> object:
-    return Now() + timedelta(seconds=1) * (F("interval_seconds") + F("grace_seconds"))
+    return Now() + (F("interval_seconds") + F("grace_seconds")) * timedelta(seconds=1)
 
 
 def _arm_new_ones(rows: QuerySet[Heartbeat]) -> None:

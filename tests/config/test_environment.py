@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env import Secrets, database_from_url, env, sns_endpoint
+from config.env import Secrets, database_from_url, env, mail_domain, sns_endpoint
 from tests.stack import ROOT
 
 READ = re.compile(r"""\benv\.\w+\(\s*["']([A-Z_]+)["']""")
@@ -108,3 +108,15 @@ def test_a_stand_in_of_amazon_is_an_origin(url: str) -> None:
 def test_what_is_no_stand_in_of_amazon_stops_the_start(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="SNS_ENDPOINT"):
         sns_endpoint(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "domain"),
+    [
+        ("https://ops.example.com:8443/x", "ops.example.com"),
+        ("http://127.0.0.1:8000", "localhost"),
+        ("http://[::1]:8000", "localhost"),
+    ],
+)
+def test_addresses_of_mail_end_in_a_name(url: str, domain: str) -> None:
+    assert mail_domain(url) == domain

@@ -123,11 +123,24 @@ def test_a_port_in_use_is_named(home: Path) -> None:
     assert "OPSKNIGHT_PORT" in line
 
 
+def test_a_port_of_mail_in_use_is_named(home: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        line = refused_start(home, OPSKNIGHT_MAIL_PORT=str(port))
+
+    assert f"Cannot listen on 127.0.0.1 port {port}" in line
+    assert "OPSKNIGHT_MAIL_PORT" in line
+
+
 @pytest.mark.parametrize(
     ("name", "value", "answer"),
     [
         ("OPSKNIGHT_PORT", "eighty", "OPSKNIGHT_PORT has a wrong value"),
         ("OPSKNIGHT_PORT", "70000", "OPSKNIGHT_PORT must be a number from 1 to 65535"),
+        ("OPSKNIGHT_MAIL_PORT", "70000", "OPSKNIGHT_MAIL_PORT must be a number from 1 to 65535"),
         ("OPSKNIGHT_BIND", "192.0.2.1", "OPSKNIGHT_BIND"),  # an address that no machine has
         ("DATABASE_URL", "postgresql://u:hush@127.0.0.1:1/x", "DATABASE_URL does not answer"),
         ("DATABASE_URL", "mysql://u@127.0.0.1/x", "DATABASE_URL must start with postgresql://"),
