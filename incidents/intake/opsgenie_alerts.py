@@ -103,12 +103,17 @@ def _get(call: Call, arrival: Arrival) -> Answer:
 def find_alert(call: Call, service_id: int) -> Incident:
     """The incident of the service that a call names; raises NotFound.
 
-    By its alias: the open one, else the newest that had it.
+    By its alias: the open one, else the storm that holds it, else the newest that had it.
     """
     found = Incident.objects.filter(service_id=service_id).select_related("assignee")
     if call.identifier_type == "alias":
-        named = found.filter(dedup_key=fit_dedup_key(call.identifier))
-        incident = named.filter(_OPEN).first() or named.order_by("-id").first()
+        alias = fit_dedup_key(call.identifier)
+        named = found.filter(dedup_key=alias)
+        incident = (
+            named.filter(_OPEN).first()
+            or found.filter(_OPEN, is_storm=True, storm_members__dedup_key=alias).first()
+            or named.order_by("-id").first()
+        )
     else:
         number = call.identifier
         is_id = number.isascii() and number.isdecimal() and len(number) <= 19

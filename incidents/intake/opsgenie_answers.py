@@ -24,6 +24,7 @@ ACTIONS: Final = {
 STATUS_OF_RESULT: Final = {
     "triggered": "Created alert",
     "deduplicated": "Deduplicated alert",
+    "folded": "Created alert, as one of many in a storm",
     "acknowledged": "Acknowledged alert",
     "unacknowledged": "Unacknowledged alert",
     "resolved": "Closed alert",

@@ -1,12 +1,15 @@
 """Addresses of the Alert API, whatever they are."""
 
 from contextlib import suppress
+from typing import get_args
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from incidents.intake.decide import Result
+from incidents.intake.opsgenie_answers import STATUS_OF_RESULT
 from incidents.intake.opsgenie_calls import Call, read_call
 from incidents.intake.routes import find_route
 from opsknight.errors import OpsKnightError
@@ -46,6 +49,12 @@ def test_what_the_query_says_does_not_pass_for_the_address() -> None:
     call = read_call("POST", "", query)
 
     assert call.with_address(query)["action"] == "create"
+
+
+def test_every_result_of_an_event_is_told_as_a_status() -> None:
+    never_told = {"ignored", "queued", "beat"}  # no success, not there yet, no alert
+
+    assert set(STATUS_OF_RESULT) >= set(get_args(Result)) - never_told
 
 
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)

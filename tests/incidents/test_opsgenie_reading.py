@@ -2,7 +2,7 @@
 
 import pytest
 
-from incidents.models import Incident
+from incidents.models import Incident, Service
 from incidents.services.lifecycle import open_incident
 from tests.factories import IncidentFactory, UserFactory
 from tests.incidents.genie import DISK, DISK_ALIAS, Client, genie, knock, refused
@@ -47,6 +47,22 @@ def test_alias_names_the_open_alert_and_without_one_the_last(genie: Client):
 
     assert (closed["status"], opened["status"]) == ("closed", "open")
     assert closed["report"]["closeTime"] >= 0
+
+
+def test_alert_that_a_storm_holds_is_found_as_the_storm(genie: Client):
+    Service.objects.filter(pk=genie.integration.service_id).update(storm_threshold=1)
+    genie.ask("POST", "", {"message": "First", "alias": "first"})
+    outcomes = [
+        genie.outcome_of(genie.ask("POST", "", {"message": "More", "alias": alias}))
+        for alias in ("second", "third")
+    ]
+
+    alert = genie.data("/third?identifierType=alias")
+
+    storm = str(Incident.objects.get(is_storm=True).pk)
+    assert alert["id"] == storm
+    assert [o["isSuccess"] for o in outcomes] == [True, True]
+    assert [(o["alertId"], o["alias"]) for o in outcomes] == [(storm, "second"), (storm, "third")]
 
 
 def test_private_alert_has_no_title(genie: Client):
