@@ -57,7 +57,10 @@ class ServiceAdmin(AuditedModelAdmin):
     list_select_related = ("team", "escalation_policy")
     search_fields = ("name", "description")
     autocomplete_fields = ("team", "escalation_policy")
-    fields = ("name", "description", "team", "escalation_policy")
+    fields = (
+        "name", "description", "team", "escalation_policy", "storm_threshold",
+        "flapping_openings", "flapping_minutes",
+    )  # fmt: skip
     inlines = (IntegrationInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:

@@ -370,7 +370,7 @@ def test_list_that_cannot_judge_new_rows_does_not_take_them(
     [
         ("/", 5),  # session, user, counters, incidents, is there an alert
         (LIST, 5),  # session, user, page, counts, services
-        ("/services/", 4),  # session, user, services
+        ("/services/", 4),  # session, user, services, which of them are in maintenance
         ("/dashboard/counters/", 3),
     ],
 )

@@ -1,7 +1,9 @@
 """Storms: beyond a rate, alerts fold into one incident; nothing is refused, nobody else waits."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -11,13 +13,18 @@ from django.utils import timezone
 
 from escalations.services import engine
 from incidents.intake.rules import Routing
-from incidents.models import Alert, Incident, Service, StormMember
+from incidents.intake.spool import Spool
+from incidents.intake.spooling import Drainer, keep
+from incidents.intake.storing import Submission
+from incidents.models import Alert, Delivery, Incident, Integration, Service, StormMember
+from incidents.models.delivery import new_delivery_id
+from incidents.services.delivery_records import DeliveryRecord
 from incidents.services.intake import Batch, Received, receive_events
 from incidents.services.lifecycle import acknowledge_incidents, resolve_incidents
 from incidents.services.storm_sweep import resolve_quiet
 from opsknight.models import User
 from tests.escalations.walk import paged, policy_of
-from tests.factories import ServiceFactory
+from tests.factories import IntegrationFactory, ServiceFactory
 from tests.incidents.storms import event_of, firing, keys_of, results, send, storm_of, told
 
 pytestmark = pytest.mark.django_db
@@ -323,6 +330,45 @@ def test_processes_that_fold_at_once_open_one_storm(shop: Service) -> None:
     assert words.count("deduplicated") == 4 * 5 * 5 - 5
     assert storm.folded_count == storm.firing_count == storm.storm_members.count() == 105
     assert storm.alert_count == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_flood_that_waited_on_disk_is_folded_and_every_alert_is_there(
+    shop: Service, tmp_path: Path
+) -> None:
+    integration = IntegrationFactory(service=shop)
+    spool = Spool(tmp_path / "spool", 1 << 30, b"key")
+    keep(spool, [waiting(integration, key) for key in keys_of("disk", 250)])
+
+    Drainer(spool, lambda batch: None)
+    deadline = time.monotonic() + 30
+    while Delivery.objects.count() < 250 and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    storm = storm_of(shop)
+    assert Alert.objects.count() == Delivery.objects.count() == 250
+    assert Incident.objects.count() == 4
+    assert storm.folded_count == storm.firing_count == 247
+
+
+def waiting(integration: Integration, key: str) -> Submission:
+    """A delivery of one event, as it is kept on disk while the database is away."""
+    record = DeliveryRecord(
+        id=new_delivery_id(),
+        integration_id=integration.pk,
+        kind="events",
+        via="http",
+        received_at=timezone.now() - timedelta(minutes=10),
+        headers={},
+        query={},
+        body=b"{}",
+        verdict="accepted",
+    )
+    event = event_of(integration.service, key).event
+    received = Received(
+        event, integration.service_id, integration.pk, "Grafana", delivery_id=record.id
+    )
+    return Submission([received], record)
 
 
 @pytest.mark.django_db(transaction=True)
