@@ -15,7 +15,7 @@ from escalations.models import (
     ScheduleLayer,
     StepTarget,
 )
-from incidents.models import Alert, Incident, Integration, Service, TimelineEntry
+from incidents.models import Alert, Change, Incident, Integration, Service, TimelineEntry
 from incidents.services.lifecycle import open_incident
 from incidents.services.timeline import build_entry
 from opsknight.errors import Conflict
@@ -41,6 +41,10 @@ def load_demo() -> str:
     policies = _on_call(teams, people, now)
     services = _services(teams, policies)
     count = _history(services, people, chance, now)
+    for service_name, summary, hours in data.CHANGES:
+        at = now - timedelta(hours=hours)
+        service = services[service_name]
+        Change.objects.create(service=service, summary=summary, source="ci", received_at=at)
     for service_name, title, urgency in data.HAPPENING_NOW:
         open_incident(service=services[service_name], title=title, actor=None, urgency=urgency)
     return (

@@ -77,6 +77,15 @@ NOTES = [
     "False alarm of the probe in Frankfurt; threshold raised.",
 ]
 
+# service, summary, hours ago
+CHANGES = [
+    ("Checkout", "Payments 3.18.0 was deployed", 1.5),
+    ("Checkout", "Flag pay_by_link was switched on", 20.0),
+    ("Search", "Index settings were changed", 3.0),
+    ("Web shop", "Web shop 2026.47.2 was deployed", 5.0),
+    ("Kubernetes", "Nodes were updated to 1.34.2", 30.0),
+]
+
 # service, title, urgency: opened by the demo itself, so they escalate for real
 HAPPENING_NOW = [
     ("Checkout", "Card payments fail for 4% of customers", "high"),
