@@ -29,7 +29,7 @@ from incidents.integrations.email_parts import Mail, clean, read_mail
 from incidents.integrations.email_subject import read_subject
 from incidents.integrations.reading import digest, unclear
 
-SHOWN_HEADERS: Final = ("from", "to", "cc", "reply-to", "date", "message-id", "x-mailer")
+SHOWN_HEADERS: Final = ("from", "reply-to", "date", "message-id", "x-mailer")
 _REPLY_HEADERS: Final = ("x-autoreply", "x-autorespond", "x-auto-reply")
 MIN_KEY: Final = 16
 _NO_SENDER: Final = ("<>", "")
@@ -38,7 +38,7 @@ _NO_SENDER: Final = ("<>", "")
 def parse(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> list[Event]:
     """One event; raises InvalidPayload for an empty mail, Unsupported for what is no alert."""
     key = key_of(headers.get("x-envelope-to", "")).encode("utf-8", "replace")
-    if len(key) >= MIN_KEY and key in body:  # in "To:": not for the eyes of who sees the incident
+    if len(key) >= MIN_KEY and key in body:  # not for everybody who sees the incident
         body = body.replace(key, MASK.encode())
     mail = read_mail(body)
     _refuse_loops(mail, headers)

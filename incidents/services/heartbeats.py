@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TypedDict
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -90,6 +90,11 @@ def _start_anew(heartbeat: Heartbeat) -> None:
         row.filter(last_beat_at=None).update(due_at=None)
 
 
+def _watched() -> Q:
+    """Whose integration is enabled, and still a heartbeat: in the admin it can become another."""
+    return Q(integration__enabled=True, integration__kind=KIND)
+
+
 def _whole_wait() -> object:
     return Now() + (F("interval_seconds") + F("grace_seconds")) * timedelta(seconds=1)
 
@@ -97,7 +102,7 @@ def _whole_wait() -> object:
 def _arm_new_ones(rows: QuerySet[Heartbeat]) -> None:
     """Wait for the first beat of those that are enabled and have nothing behind them."""
     rows.filter(
-        integration__enabled=True,
+        _watched(),
         expects_first=True,
         due_at=None,
         last_beat_at=None,
@@ -182,10 +187,10 @@ def _keep_in_step() -> None:
         ignore_conflicts=True,
     )
     with transaction.atomic():
-        disabled = Heartbeat.objects.filter(integration__enabled=False).exclude(
+        unwatched = Heartbeat.objects.exclude(_watched()).exclude(
             due_at=None, last_beat_at=None, missed_at=None, failed_at=None
         )
-        locked = disabled.select_for_update(skip_locked=True, of=("self",))
+        locked = unwatched.select_for_update(skip_locked=True, of=("self",))
         Heartbeat.objects.filter(pk__in=[row.pk for row in locked]).update(
             due_at=None, last_beat_at=None, missed_at=None, failed_at=None
         )
@@ -200,7 +205,7 @@ def _open_due(limit: int) -> int:
     except Exception:  # one of them must not silence the others
         logger.exception("Opening incidents of missed heartbeats failed; each is tried alone.")
     count = 0
-    due = Heartbeat.objects.filter(due_at__lte=Now(), integration__enabled=True)
+    due = Heartbeat.objects.filter(_watched(), due_at__lte=Now())
     for pk in list(due.order_by("due_at").values_list("pk", flat=True)[:limit]):
         try:
             count += _open_together(limit=1, pk=pk)
@@ -228,7 +233,7 @@ def _open_together(*, limit: int, pk: int | None = None) -> int:
 
 def _claim(limit: int, pk: int | None) -> Sequence[Heartbeat]:
     """What is due and nobody else has claimed, locked before the rows of `receive_events`."""
-    due = Heartbeat.objects.filter(due_at__lte=Now(), integration__enabled=True)
+    due = Heartbeat.objects.filter(_watched(), due_at__lte=Now())
     if pk is not None:
         due = due.filter(pk=pk)
     return list(

@@ -110,7 +110,9 @@ def test_the_key_of_another_kind_is_no_heartbeat(knock: Door, transactional_db: 
 
 
 def test_a_failure_opens_at_once_and_the_next_beat_resolves_it(knock: Door, backup: Integration):
-    failed = knock.request("POST", f"/api/heartbeats/{backup.key}/fail", b"pg_dump started\nDisk full\n", {})
+    failed = knock.request(
+        "POST", f"/api/heartbeats/{backup.key}/fail", b"pg_dump started\nDisk full\n", {}
+    )
     state = beat_of(backup).state
     send(knock, backup)
 
@@ -218,6 +220,16 @@ def test_a_heartbeat_enabled_again_starts_anew(knock: Door, backup: Integration)
     assert heartbeat.state == Heartbeat.State.WAITING
     assert heartbeat.due_at is not None
     assert heartbeat.due_at > timezone.now() + timedelta(minutes=64)
+
+
+def test_an_integration_that_became_another_kind_is_no_heartbeat_any_more(backup: Integration):
+    make_due(backup)
+    Integration.objects.update(kind="webhook")
+
+    open_missed_heartbeats()
+
+    assert Incident.objects.count() == 0
+    assert beat_of(backup).due_at is None
 
 
 # L3: the first beat never came

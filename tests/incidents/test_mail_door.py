@@ -16,7 +16,8 @@ from incidents.intake.committer import shared_committer
 from incidents.intake.keyring import Keyring
 from incidents.intake.mail_door import MailDoor
 from incidents.models import Alert, Delivery, Incident, Integration
-from tests.factories import IntegrationFactory, ServiceFactory
+from incidents.services.deliveries import replay_delivery
+from tests.factories import IntegrationFactory, ServiceFactory, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECONDS = 20
@@ -128,6 +129,15 @@ def test_a_suffix_of_the_address_joins_what_has_its_key(mailer: Mailer, inbox: I
         ("disk-db-1", 2),
         ("disk-db-2", 1),
     }
+
+
+def test_a_replayed_mail_keeps_its_suffix(mailer: Mailer, inbox: Integration):
+    mailer.send(address(inbox, "+disk-db-1"), "Disk at 91 %")
+
+    reception = replay_delivery(delivery=Delivery.objects.get(), actor=UserFactory())
+
+    assert [outcome.result for outcome in reception.outcomes] == ["deduplicated"]
+    assert Incident.objects.get().dedup_key == "disk-db-1"
 
 
 def test_a_subject_that_says_so_resolves(mailer: Mailer, inbox: Integration):
