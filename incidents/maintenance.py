@@ -23,13 +23,20 @@ DAYS = {"daily": 1, "weekly": 7}
 class Window(Protocol):
     """What of a `MaintenanceWindow` decides when it holds."""
 
-    reason: str
-    starts_at: datetime
-    ends_at: datetime
-    repeat: str
-    time_zone: str
-    repeat_until: datetime | None
-    ended_at: datetime | None
+    @property
+    def reason(self) -> str: ...
+    @property
+    def starts_at(self) -> datetime: ...
+    @property
+    def ends_at(self) -> datetime: ...
+    @property
+    def repeat(self) -> str: ...
+    @property
+    def time_zone(self) -> str: ...
+    @property
+    def repeat_until(self) -> datetime | None: ...
+    @property
+    def ended_at(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True, slots=True)

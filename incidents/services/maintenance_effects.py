@@ -176,7 +176,8 @@ RETURNING i.id, i.service_id
 def _fetch(statement: str, parameters: list[Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchall()
+        rows: list[Any] = cursor.fetchall()
+        return rows
 
 
 def _run(statement: str, parameters: list[Any]) -> None:

@@ -7,6 +7,7 @@ last minutes only, at most as many as the limits of the service ask for.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -64,7 +65,7 @@ def past_openings(
     flapping = [key for key in keys if services[key[0]].flapping_openings]
     if not storms and not flapping:
         return PastOpenings()
-    parameters = {
+    parameters: dict[str, Any] = {
         "storm_services": array_literal(s.id for s in storms),
         "thresholds": array_literal(s.storm_threshold for s in storms),
         "storm_since": now - STORM_PERIOD,

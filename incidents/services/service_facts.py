@@ -54,10 +54,21 @@ def facts_of(ids: Iterable[int]) -> dict[int, ServiceFacts]:
     with connection.cursor() as cursor:
         cursor.execute(_FACTS, [list(ids)])
         rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return {row[0]: ServiceFacts(*row[:6], _maintenance(row[6], row[7])) for row in rows}
+    return {
+        row[0]: ServiceFacts(
+            id=row[0],
+            name=row[1],
+            storm_threshold=row[2],
+            flapping_openings=row[3],
+            flapping_minutes=row[4],
+            storm_id=row[5],
+            maintenance=_maintenance(row[6], row[7]),
+        )
+        for row in rows
+    }
 
 
-def _maintenance(windows: list[list[Any]] | str | None, at: datetime) -> Maintenance | None:
+def _maintenance(windows: list[list[Any]] | None, at: datetime) -> Maintenance | None:
     if not windows:
         return None
     return maintenance_at([_window(columns) for columns in windows], at)

@@ -206,13 +206,13 @@ WHERE i.id = v.id
 """
 
 
-def _fetch(statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+def _fetch(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
 
 
-def _run(statement: str, parameters: Sequence[object]) -> None:
+def _run(statement: str, parameters: Sequence[Any]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)

@@ -39,3 +39,10 @@ def test_beat_keeps_nothing_on_disk() -> None:
 @pytest.mark.parametrize("name", app.conf.beat_schedule)
 def test_a_worker_whose_clock_is_half_a_minute_ahead_still_takes_sweeps(name: str) -> None:
     assert app.conf.beat_schedule[name]["options"]["expires"] >= 30
+
+
+@pytest.mark.parametrize("name", app.conf.beat_schedule)
+def test_every_sweep_is_a_registered_task(name: str) -> None:
+    app.loader.import_default_modules()
+
+    assert app.conf.beat_schedule[name]["task"] in app.tasks

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from incidents import tasks
 from incidents.models import Alert, Incident, MaintenanceWindow, Service
 from incidents.services.lifecycle import open_incident, resolve_incidents, unacknowledge_incident
 from incidents.services.maintenance import (
@@ -150,7 +151,7 @@ def test_open_incidents_are_triggered_when_maintenance_is_over(checkout: Service
     send(checkout, "cpu", action="resolve")
     expire(held)
 
-    assert follow_maintenance() == 1
+    tasks.follow_maintenance()
 
     disk = Incident.objects.get(dedup_key="disk")
     assert (disk.status, disk.suppressed_until) == ("triggered", None)
