@@ -1,5 +1,6 @@
 """The page of one integration: its shell, and the tab that says how to set it up."""
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -23,6 +24,7 @@ def integration(request: HttpRequest, pk: int) -> HttpResponse:
     context = shell_of(shown, "setup") | {
         "address": address_of(shown, base),
         "guide": guide_for(shown, base),
+        "takes_nothing": shown.kind == Integration.Kind.EMAIL and not settings.MAIL_PORT,
         "last_delivery": shown.deliveries.only("received_at", "verdict").first(),
         **heartbeat_panel(shown),
     }

@@ -1,5 +1,7 @@
 """The page of one integration: its shell, tabs, set-up guide, and its line on the service page."""
 
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -85,3 +87,15 @@ def test_service_page_costs_as_many_queries_with_ten_integrations(
         client.get(address)
 
     assert len(many) == len(few)
+
+
+@pytest.mark.parametrize(("port", "is_said"), [(0, True), (2525, False)])
+def test_mail_integration_says_that_no_mail_is_taken(
+    carol: User, checkout: Service, settings: Any, port: int, is_said: bool
+) -> None:
+    settings.MAIL_PORT = port
+    integration = IntegrationFactory(service=checkout, kind="email")
+
+    page = browser(carol).get(reverse("incidents:integration", args=[integration.pk]))
+
+    assert ("takes no mail yet" in page.content.decode()) is is_said
