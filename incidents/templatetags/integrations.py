@@ -23,6 +23,9 @@ RESULTS = {
     "acknowledged": Look("Acknowledged", "user-check", "acknowledged"),
     "resolved": Look("Resolved", "circle-check", "resolved"),
     "ignored": Look("Did nothing", "minus", "quiet"),
+    "unacknowledged": Look("Acknowledgement withdrawn", "undo-2", "triggered"),
+    "noted": Look("Noted", "message-square", "neutral"),
+    "changed": Look("Kept as a change", "git-commit-horizontal", "neutral"),
     "beat": Look("Beat", "heart-pulse", "resolved"),
     "queued": Look("Waits on disk", "hard-drive", "acknowledged"),
 }

@@ -253,3 +253,17 @@ def test_pages_take_any_details(bob: User, checkout: Service):
     change_of(checkout, links={"href": "x"}, received_at=timezone.now())
 
     assert service_page(bob, checkout).count("Shop was deployed") == 6
+
+
+def test_delivery_of_a_change_is_shown_as_one(bob: User, checkout: Service):
+    way = Integration.objects.create(service=checkout, name="CI", kind="pagerduty")
+    delivery = Delivery.objects.create(
+        integration=way,
+        kind="pagerduty-change",
+        verdict="accepted",
+        results=[{"action": "changed"}],
+    )
+
+    for name, ids in (("deliveries", [way.pk]), ("delivery", [way.pk, delivery.pk])):
+        answer = browser(bob).get(reverse(f"incidents:{name}", args=ids))
+        assert "Kept as a change" in answer.content.decode()
