@@ -60,7 +60,7 @@ class Unavailable(OpsKnightError):
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request; never raises, never answers 2xx for what is not stored."""
-    route = find_route(scope["path"], scope.get("raw_path", b"").decode("latin-1"))
+    route = find_route(scope["path"], (scope.get("raw_path") or b"").decode("latin-1"))
     try:
         answer = await _serve(route, scope, receive)
     except OpsKnightError as error:
