@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -124,7 +125,8 @@ class WholeDeliverySerializer(DeliverySerializer):
     body = serializers.SerializerMethodField(help_text="Null where it is no UTF-8 text.")
     body_base64 = serializers.SerializerMethodField()
 
-    class Meta(DeliverySerializer.Meta):
+    class Meta:
+        model = Delivery
         fields = (*DeliverySerializer.Meta.fields, "headers", "query", "body", "body_base64")
 
     def get_body(self, delivery: Delivery) -> str | None:
@@ -141,7 +143,7 @@ class WholeDeliverySerializer(DeliverySerializer):
     @property
     def blanks(self) -> dict[str, Any]:
         """Also nothing of what came."""
-        what_came = {"headers": {}, "query": {}, "body": None, "body_base64": ""}
+        what_came: dict[str, Any] = {"headers": {}, "query": {}, "body": None, "body_base64": ""}
         return super().blanks | what_came
 
 
@@ -209,7 +211,7 @@ class DeliveryViewSet(ApiViewSet):
         build = WholeDeliverySerializer(delivery, context=self._context([delivery]))
         return Response(build.data, status=status)
 
-    def _context(self, deliveries: list[Delivery]) -> dict[str, Any]:
+    def _context(self, deliveries: Sequence[Delivery]) -> dict[str, Any]:
         numbers = {pk for delivery in deliveries for pk in delivery.incident_ids}
         hidden = hidden_incident_ids(self.actor, numbers)
         return self.get_serializer_context() | {"hidden": hidden}

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from django.utils import timezone
 
 from incidents.intake.arrivals import Arrival
-from incidents.intake.keyring import KeyOwner, owner_of
+from incidents.intake.key_owner import KeyOwner
+from incidents.intake.keyring import owner_of
 from incidents.intake.reception import Reception, receive_sync
 from incidents.intake.signatures import signed_headers
 from incidents.models import Delivery, Integration
