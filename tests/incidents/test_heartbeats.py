@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from escalations.services.engine import run_due_steps
 from incidents.intake.beats import Beat
 from incidents.intake.spooling import shared_spool
 from incidents.models import (
@@ -20,13 +21,15 @@ from incidents.models import (
     HeartbeatSweep,
     Incident,
     Integration,
+    Service,
 )
 from incidents.services import catalog, heartbeats
 from incidents.services.beat_records import record_beats
 from incidents.services.heartbeats import open_missed_heartbeats
 from incidents.tasks import open_missed_heartbeats as task
+from notifications.models import Notification
 from opsknight.models import AuditEntry
-from tests.factories import ServiceFactory
+from tests.factories import PolicyFactory, ServiceFactory, UserFactory
 from tests.incidents.doors import Door, knock
 
 __all__ = ["knock"]
@@ -174,6 +177,22 @@ def test_l1_a_missed_beat_opens_one_incident_naming_it_and_the_next_beat_resolve
     incident.refresh_from_db()
     assert (incident.status, incident.escalate_at) == ("resolved", None)
     assert beat_of(backup).state == Heartbeat.State.ON_TIME
+
+
+def test_l1_the_missed_beat_pages_and_after_the_next_one_the_later_step_is_silent(
+    knock: Door, backup: Integration
+):
+    bob, carol = UserFactory(name="Bob"), UserFactory(name="Carol")
+    policy = PolicyFactory(steps=[(0, [bob]), (15, [carol])])
+    Service.objects.update(escalation_policy=policy)
+    make_due(backup)
+    open_missed_heartbeats()
+
+    run_due_steps()
+    send(knock, backup)
+    run_due_steps(now=timezone.now() + timedelta(minutes=16))
+
+    assert set(Notification.objects.values_list("user__name", flat=True)) == {"Bob"}
 
 
 def test_a_beat_in_time_opens_nothing(knock: Door, backup: Integration):
