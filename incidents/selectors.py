@@ -192,6 +192,13 @@ def hidden_incident_ids(user: User, ids: Iterable[int]) -> set[int]:
     return set(Incident.objects.filter(pk__in=others).values_list("pk", flat=True))
 
 
+def readable_deliveries(user: User, deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Those that belong to no incident which this person may not see; at most two queries."""
+    found = list(deliveries)
+    hidden = hidden_incident_ids(user, {pk for d in found for pk in d.incident_ids})
+    return [delivery for delivery in found if not hidden & delivery.incident_ids]
+
+
 def timeline_of(incident: Incident) -> QuerySet[TimelineEntry]:
     """The entries of one incident, oldest first."""
     return TimelineEntry.objects.filter(incident=incident).select_related("actor")

@@ -21,6 +21,7 @@ from incidents.delivery_search import (
     narrowed_deliveries,
     require_moment,
 )
+from incidents.filters import MAX_ID
 from incidents.models import Delivery
 from incidents.models.delivery import incident_id_of
 from incidents.selectors import (
@@ -37,7 +38,6 @@ from opsknight.errors import InvalidInput
 from opsknight.models import ApiKey
 
 UUID_PATTERN: Final = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-MAX_ID: Final = 2**63 - 1
 
 
 class NewestDeliveries(CursorPagination):

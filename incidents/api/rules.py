@@ -23,11 +23,12 @@ from incidents.intake.rules import (
     templates_of,
 )
 from incidents.models import Delivery, Incident, Integration
-from incidents.selectors import get_integration_for
+from incidents.selectors import get_integration_for, readable_deliveries
 from incidents.services.rules import MAX_NAME, preview_rules, rules_of, save_rules, version_of
 from opsknight.api.fields import Part, Text
 from opsknight.api.views import ApiViewSet
 from opsknight.errors import InvalidInput, NotFound
+from opsknight.models import User
 
 LANGUAGE = "See docs/reference/rules.md."
 
@@ -150,7 +151,7 @@ class RulesActions(ApiViewSet):
         """Say what these rules would make of a message. Nothing is stored, nobody is paged."""
         integration = get_integration_for(self.actor, int(pk))
         values = self.parsed(TrialSerializer)
-        preview = preview_rules(texts=_texts(values), **_message(integration, values))
+        preview = preview_rules(texts=_texts(values), **_message(self.actor, integration, values))
         shown = {
             "events": [_previewed(ruled) for ruled in preview.events],
             "hidden": preview.hidden,
@@ -194,10 +195,11 @@ def _texts(values: dict[str, Any]) -> RuleTexts:
     )
 
 
-def _message(integration: Integration, values: dict[str, Any]) -> dict[str, Any]:
+def _message(user: User, integration: Integration, values: dict[str, Any]) -> dict[str, Any]:
     """What to try the rules on, as `preview_rules` takes it."""
     if "delivery" in values:
-        found = Delivery.objects.filter(integration=integration, pk=values["delivery"]).first()
+        recorded = Delivery.objects.filter(integration=integration, pk=values["delivery"])
+        found = next(iter(readable_deliveries(user, recorded)), None)
         if found is None:
             raise NotFound("This integration has no such delivery.")
         return {

@@ -47,8 +47,9 @@ def integration_rules(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def rules_preview(request: HttpRequest, pk: int) -> HttpResponse:
     """What the rules in the form would make of the chosen delivery; nothing is stored."""
-    shown = selectors.get_integration_for(signed_in(request), pk)
-    panel = panel_of(shown, read_posted(request.POST).tried, request.POST)
+    user = signed_in(request)
+    shown = selectors.get_integration_for(user, pk)
+    panel = panel_of(user, shown, read_posted(request.POST).tried, request.POST)
     return render(request, "incidents/rules_preview.html", {"panel": panel, "is_answer": True})
 
 
@@ -94,7 +95,7 @@ def _page(
 ) -> HttpResponse:
     context = shell_of(shown, "rules") | {
         "editor": editor,
-        "panel": panel_of(shown, draft.tried, request.POST),
+        "panel": panel_of(signed_in(request), shown, draft.tried, request.POST),
         "is_unsaved": is_unsaved,
     }
     return render(request, "incidents/integration_rules.html", context, status=status)

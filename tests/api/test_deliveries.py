@@ -79,6 +79,18 @@ def test_delivery_of_a_private_incident_says_nothing(bob: Asker, hook: Integrati
     assert ids_of(bob.get("deliveries", search="leaked")) == []
 
 
+def test_rules_are_not_tried_on_a_private_incident(
+    bob: Asker, carol: Asker, hook: Integration
+) -> None:
+    incident = IncidentFactory(service=hook.service, visibility="private")
+    results = [{"action": "triggered", "dedup_key": "x", "incident": incident.pk}]
+    delivery = deliver(hook, {"title": "leaked"}, results=results)
+    path, body = f"integrations/{hook.pk}/rules/preview", {"delivery": str(delivery.pk)}
+
+    assert code_of(bob.post(path, body)) == "not_found"
+    assert "leaked" in carol.post(path, body).content.decode()
+
+
 def test_list_is_narrowed(carol: Asker, hook: Integration) -> None:
     wanted = deliver(hook, {"title": "Needle"}, verdict="invalid")
     deliver(hook)

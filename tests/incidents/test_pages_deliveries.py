@@ -142,6 +142,20 @@ def test_its_own_team_sees_what_brought_a_private_incident(
     assert f"#{secret.pk} Card data leaked" in text
 
 
+def test_private_incident_is_not_offered_to_try_rules_on(
+    bob: User, carol: User, hook: Integration, secret: Incident
+) -> None:
+    delivery = deliver(hook, {"title": secret.title}, **leading_to(secret))
+    address = reverse("incidents:rules_preview", args=[hook.pk])
+    chosen = {"source": f"delivery-{delivery.pk}"}
+
+    outside = browser(bob).post(address, chosen).content.decode()
+    inside = browser(carol).post(address, chosen).content.decode()
+
+    assert "Card data" not in outside
+    assert "Card data" in inside
+
+
 # --- The list -----------------------------------------------------------------------------------
 
 
