@@ -1,14 +1,15 @@
 """What would become of a message, without sending it: parser, rules, signature, open incidents."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asgiref.sync import async_to_sync
 
+from incidents.intake import beats
 from incidents.intake.arrivals import Arrival
 from incidents.intake.decide import decide
 from incidents.intake.events import Event
-from incidents.intake.rules import Routing, RuleTexts
+from incidents.intake.rules import Routing, RuledEvent, RuleTexts
 from incidents.intake.signatures import SignatureRefused, check_signature
 from incidents.models import Incident
 from incidents.policies import policies_by_id
@@ -68,12 +69,13 @@ def foresee(arrival: Arrival) -> Foreseen:
         query=arrival.query,
         body=arrival.body,
     )
-    keys = {ruled.event.dedup_key for ruled in preview.events}
+    found = [_as_received(ruled, arrival) for ruled in preview.events]
+    keys = {ruled.event.dedup_key for ruled in found}
     open_ones = _open_incidents(arrival.owner.service_id, keys) if keys else {}
-    chosen = {r.routing.policy_id for r in preview.events if r.routing and r.routing.policy_id}
+    chosen = {r.routing.policy_id for r in found if r.routing and r.routing.policy_id}
     policies = policies_by_id(chosen) if chosen else {}
     events = []
-    for ruled in preview.events:
+    for ruled in found:
         pk, status = open_ones.get(ruled.event.dedup_key, (None, None))
         decision = decide(ruled.event, status=status, resolved_at=None)
         policy_id = ruled.routing.policy_id if ruled.routing else None
@@ -90,6 +92,14 @@ def foresee(arrival: Arrival) -> Foreseen:
             )
         )
     return Foreseen(events, preview.hidden, preview.error, refusal, signature)
+
+
+def _as_received(ruled: RuledEvent, arrival: Arrival) -> RuledEvent:
+    """The event of a heartbeat has the key of its integration, whatever parser and rules say."""
+    if arrival.kind != beats.KIND:
+        return ruled
+    owner = arrival.owner
+    return replace(ruled, event=beats.as_beat(ruled.event, owner.integration_id, owner.name))
 
 
 def _open_incidents(service_id: int, keys: set[str]) -> dict[str, tuple[int, str]]:

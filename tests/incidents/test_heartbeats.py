@@ -11,7 +11,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from escalations.services.engine import run_due_steps
+from incidents.intake.arrivals import Arrival
 from incidents.intake.beats import Beat
+from incidents.intake.keyring import owner_of
 from incidents.intake.spooling import shared_spool
 from incidents.models import (
     Alert,
@@ -26,6 +28,7 @@ from incidents.models import (
 from incidents.services import catalog, heartbeats
 from incidents.services.beat_records import record_beats
 from incidents.services.heartbeats import open_missed_heartbeats
+from incidents.services.preview import foresee
 from incidents.tasks import open_missed_heartbeats as task
 from notifications.models import Notification
 from opsknight.models import AuditEntry
@@ -401,6 +404,16 @@ def test_rules_of_the_integration_hold_for_missed_beats(backup: Integration):
     open_missed_heartbeats()
 
     assert Incident.objects.get().title.startswith("NIGHTLY BACKUP: NO HEARTBEAT")
+
+
+def test_what_a_message_would_do_is_foreseen_under_its_own_key(backup: Integration):
+    make_due(backup)
+    open_missed_heartbeats()
+    arrival = Arrival(owner=owner_of(backup), kind="heartbeat", body=b"")
+
+    [foreseen] = foresee(arrival).events
+
+    assert (foreseen.result, foreseen.incident_id) == ("resolved", Incident.objects.get().pk)
 
 
 # Settings
