@@ -27,8 +27,6 @@ RESULTS = {
     "noted": Look("Noted", "message-square", "neutral"),
     "changed": Look("Kept as a change", "git-commit-horizontal", "neutral"),
     "beat": Look("Beat", "heart-pulse", "resolved"),
-    "beat": Look("Beat", "heart-pulse", "resolved"),
-    "changed": Look("Change kept", "git-commit-horizontal", "neutral"),
     "queued": Look("Waits on disk", "hard-drive", "acknowledged"),
 }
 SIGNATURES = {
