@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from typing import TypedDict
 
 from django.db import transaction
-from django.utils import timezone
 
-from incidents.maintenance import LONGEST, next_occurrence
+from incidents.maintenance import LONGEST, next_occurrence, occurrence_at
 from incidents.models import MaintenanceWindow, Service
-from incidents.services.maintenance_effects import hold_service
+from incidents.services.maintenance_effects import hold_service, release_service
 from incidents.services.maintenance_now import database_now
 from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import User
@@ -63,7 +62,7 @@ def schedule_maintenance(
     """Plan a window; one that holds already takes effect at once. Raises InvalidInput."""
     window = MaintenanceWindow(service=service, created_by=actor, **values)
     check(window, exclude=["ends_at"])  # its constraint is said better below
-    _check_times(window, timezone.now())
+    _check_times(window, database_now())
     with transaction.atomic():
         save_new(entity=window, fields=FIELDS, action="maintenance.scheduled", actor=actor, ip=ip)
         hold_service(service.pk)
@@ -100,12 +99,15 @@ def end_maintenance(
 
     Raises Conflict when it is over already.
     """
-    if window.ended_at is not None or next_occurrence(window, timezone.now()) is None:
+    now = database_now()
+    if window.ended_at is not None or next_occurrence(window, now) is None:
         raise Conflict("This maintenance is over already.")
+    has_held = occurrence_at(window, now) is not None
     with transaction.atomic():
-        values = {"ended_at": timezone.now()}
+        values = {"ended_at": now}
         save_changes(entity=window, values=values, action="maintenance.ended", actor=actor, ip=ip)
-        hold_service(window.service_id)
+        if has_held:
+            release_service(window.service_id)
     return window
 
 
@@ -113,9 +115,11 @@ def delete_maintenance(
     *, window: MaintenanceWindow, actor: User | None, ip: str | None = None
 ) -> None:
     """Delete a window; one that holds now ends by that."""
+    has_held = occurrence_at(window, database_now()) is not None
+    service_id = window.service_id
     with transaction.atomic():
-        service_id = window.service_id
         delete_recorded(
             entity=window, fields=FIELDS, action="maintenance.deleted", actor=actor, ip=ip
         )
-        hold_service(service_id)
+        if has_held:
+            release_service(service_id)

@@ -75,28 +75,37 @@ def _close_what_is_over(windows: Sequence[MaintenanceWindow]) -> list[Maintenanc
 
 
 def hold_service(service_id: int) -> None:
-    """Bring one service in line at once, because its windows were just changed.
+    """Hold what escalates on a service at once, if it is in maintenance now.
 
-    The caller holds the transaction in which they were. The sweep does the same a little later for
-    what is being changed by others at this moment.
+    The caller holds the transaction that planned a window. The sweep does the same a little later,
+    also for what is being changed by others at this moment.
+    """
+    held = group_by_service(windows_not_over([service_id]))
+    now = timezone.now()
+    _announce([_told(row, held, now, PAUSED) for row in _pause(held)], may_page=False)
+
+
+def release_service(service_id: int) -> None:
+    """Let what was held page at once, because the window that held it has ended.
+
+    The caller holds the transaction that ended it. Where another window holds, everything waits for
+    the end of that one.
     """
     held = group_by_service(windows_not_over([service_id]))
     now = timezone.now()
     rows = _fetch(_LOCK_HELD, [service_id])
-    if service_id not in held:
-        suppressed = [pk for pk, suppressed_until in rows if suppressed_until is not None]
-        timed = [pk for pk, suppressed_until in rows if suppressed_until is None]
-        _run(_RELEASE, [suppressed])
-        _run(_RESTART, [timed])
-        entries = [_entry(pk, OVER, now) for pk in suppressed]
-        entries += [_entry(pk, RESTARTED, now) for pk in timed]
-        _announce(entries, may_page=bool(rows))
+    suppressed = [pk for pk, is_suppressed in rows if is_suppressed]
+    timed = [pk for pk, is_suppressed in rows if not is_suppressed]
+    if service_id in held:
+        _run(_EXTEND, [suppressed, [held[service_id].until] * len(suppressed)])
+        entries = [_told((pk, service_id), held, now) for pk in suppressed]
+        entries += [_told(row, held, now, PAUSED) for row in _pause(held)]
+        _announce(entries, may_page=False)
         return
-    until = held[service_id].until
-    moved = [(pk, service_id) for pk, suppressed in rows if suppressed not in (None, until)]
-    _run(_EXTEND, [[pk for pk, _ in moved], [until] * len(moved)])
-    entries = [_told(row, held, now, PAUSED) for row in _pause(held)]
-    _announce(entries + [_told(row, held, now) for row in moved], may_page=False)
+    _run(_RELEASE, [suppressed])
+    _run(_RESTART, [timed])
+    entries = [_entry(pk, OVER, now) for pk in suppressed]
+    _announce(entries + [_entry(pk, RESTARTED, now) for pk in timed], may_page=bool(rows))
 
 
 def _pause(held: Mapping[int, Maintenance]) -> list[Row]:
@@ -137,7 +146,7 @@ ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 """
 # Both by the partial indexes of suppressed incidents and of timers.
 _LOCK_HELD = """
-SELECT id, suppressed_until FROM incidents_incident
+SELECT id, suppressed_until IS NOT NULL FROM incidents_incident
 WHERE service_id = %s AND (suppressed_until IS NOT NULL OR escalate_at IS NOT NULL)
 ORDER BY id FOR NO KEY UPDATE
 """

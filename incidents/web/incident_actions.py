@@ -104,7 +104,10 @@ def new(request: HttpRequest) -> HttpResponse:
         except OpsKnightError as error:
             add_errors(form, error)
         else:
-            text = f"Incident #{incident.pk} is open and escalates."
+            then = "escalates"
+            if incident.suppressed_until is not None:
+                then = "pages nobody before the maintenance is over"
+            text = f"Incident #{incident.pk} is open and {then}."
             return say(request, redirect("incidents:detail", incident.pk), text)
     status = 422 if form.is_bound else 200
     return render(request, "incidents/new.html", {"form": form}, status=status)

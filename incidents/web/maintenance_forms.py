@@ -53,6 +53,7 @@ class WindowForm(forms.Form):
     starts_at = WallTimeField(label="Starts")
     ends_at = WallTimeField(label="Ends")
     time_zone = TimeZoneField(label="Time zone")
+    time_zone.help_text = "Start and end are by its clock."
     repeat = forms.ChoiceField(
         label="Repeats",
         choices=MaintenanceWindow.Repeat.choices,

@@ -351,6 +351,7 @@ PAGES = [
     "/services/new/",
     "/services/1/",
     "/services/1/edit/",
+    "/services/1/maintenance/plan/",
     "/integrations/1/rotate/",
     "/schedules/",
     "/policies/",

@@ -1,5 +1,6 @@
 """Maintenance and the engine: no step during it, step 1 after it."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -7,7 +8,13 @@ import pytest
 from escalations.models import EscalationRun
 from escalations.services import engine
 from incidents.models import Incident, MaintenanceWindow, Service
-from incidents.services.maintenance import end_maintenance, start_maintenance
+from incidents.services.maintenance import (
+    WindowValues,
+    delete_maintenance,
+    end_maintenance,
+    schedule_maintenance,
+    start_maintenance,
+)
 from incidents.services.maintenance_effects import follow_maintenance
 from notifications.models import Notification
 from opsknight.models import User
@@ -100,6 +107,27 @@ def test_engine_takes_no_step_although_no_sweep_has_been(
 
     assert paged(incident) == []
     assert timer(incident) == now + HOUR
+
+
+@pytest.mark.parametrize("undo", [end_maintenance, delete_maintenance])
+def test_window_to_come_leaves_escalations_alone_when_planned_and_when_called_off(
+    service: Service, bob: User, carol: User, now: datetime, undo: Callable[..., object]
+) -> None:
+    incident = escalating(service, now, policy_of((0, [bob]), (5, [carol])))
+    take_all(now)
+    before = timer(incident)
+
+    values: WindowValues = {
+        "reason": "Upgrade",
+        "starts_at": now + HOUR,
+        "ends_at": now + 2 * HOUR,
+    }
+    window = schedule_maintenance(service=service, values=values, actor=bob)
+    between = timer(incident)
+    undo(window=window, actor=bob)
+
+    assert before == between == timer(incident)
+    assert said(incident, Kind.MAINTENANCE) == []
 
 
 def test_other_services_escalate_during_maintenance(
