@@ -24,7 +24,7 @@ from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import User
 
 MAX_TEXT: Final = 200
-MAX_SECONDS: Final = 5  # of one search; bodies of a megabyte each take long to read
+MAX_SECONDS: Final[float] = 5  # of one search; bodies of a megabyte each take long to read
 SEARCHED_BYTES: Final = 262_144  # of each body, from its beginning
 
 # A body may be in any encoding, or be broken: it is compared byte by byte, in the format "escape".
@@ -121,7 +121,7 @@ def limited_time(wanted: DeliverySearch) -> Iterator[None]:
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL statement_timeout = {MAX_SECONDS * 1000}")
+                cursor.execute(f"SET LOCAL statement_timeout = {int(MAX_SECONDS * 1000)}")
             yield
     except OperationalError as error:
         if not isinstance(error.__cause__, QueryCanceled):

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from incidents import delivery_search
 from incidents.models import Delivery, Incident, Integration, Service
 from incidents.models.delivery import first_id_at, new_delivery_id
 from opsknight.models import AuditEntry, User
@@ -290,6 +292,20 @@ def test_time_of_an_id_is_the_smallest_of_its_millisecond() -> None:
     before, delivery_id, after = datetime.now(UTC), new_delivery_id(), datetime.now(UTC)
 
     assert first_id_at(before) <= delivery_id <= first_id_at(after + timedelta(milliseconds=1))
+
+
+def test_search_that_takes_too_long_says_how_to_narrow_it(
+    carol: User, hook: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(20):
+        deliver(hook, random.randbytes(200_000))
+    monkeypatch.setattr(delivery_search, "MAX_SECONDS", 0.001)
+    address = reverse("incidents:deliveries", args=[hook.pk])
+
+    answer = browser(carol).get(address, {"q": "needle"})
+
+    assert answer.status_code == 409
+    assert "Choose a verdict or a time" in answer.content.decode()
 
 
 # --- One delivery -------------------------------------------------------------------------------
