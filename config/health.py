@@ -1,8 +1,9 @@
 """Liveness and readiness, for load balancers and for people at 3 a.m.
 
 Liveness asks nobody. `mode=intake` says whether deliveries are taken, into the database or onto
-disk: what a load balancer should ask about the door, which works while PostgreSQL is away. Readiness asks with connections of its own and short limits: the pool of
-the pages would wait half a minute for a database that is gone.
+disk: what a load balancer should ask about the door, which works while PostgreSQL is away.
+Readiness asks with connections of its own and short limits: the pool of the pages would wait half a
+minute for a database that is gone.
 """
 
 import asyncio
