@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from escalations.models import EscalationRun
 from escalations.services import engine
@@ -128,6 +130,21 @@ def test_window_to_come_leaves_escalations_alone_when_planned_and_when_called_of
 
     assert before == between == timer(incident)
     assert said(incident, Kind.MAINTENANCE) == []
+
+
+def test_plan_of_a_suppressed_incident_says_when_it_pages(service: Service, bob: User) -> None:
+    service.escalation_policy = policy_of((0, [bob]))
+    service.save(update_fields=["escalation_policy"])
+    maintain(service)
+    send(service, "disk")
+    client = Client()
+    client.force_login(bob)
+
+    address = reverse("escalations:plan_panel", args=[Incident.objects.get().pk])
+    panel = client.get(address).content.decode()
+
+    assert "Maintenance" in panel
+    assert "when it is over" in panel
 
 
 def test_other_services_escalate_during_maintenance(
