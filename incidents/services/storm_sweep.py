@@ -61,11 +61,17 @@ SELECT i.id, i.folded_count
 FROM incidents_incident i JOIN incidents_service s ON s.id = i.service_id
 WHERE i.is_storm AND i.status <> 'resolved' AND i.firing_count = 0
   AND (s.storm_threshold = 0 OR s.storm_threshold > (
-    SELECT count(*) FROM incidents_incident o
-    WHERE o.service_id = i.service_id AND o.created_at > statement_timestamp() - %(period)s
+    SELECT count(*) FROM (
+      SELECT 1 FROM incidents_incident o
+      WHERE o.service_id = i.service_id AND o.created_at > statement_timestamp() - %(period)s
+      LIMIT s.storm_threshold
+    ) AS few
   ) + (
-    SELECT count(*) FROM incidents_stormmember m
-    WHERE m.service_id = i.service_id AND m.opened_at > statement_timestamp() - %(period)s
+    SELECT count(*) FROM (
+      SELECT 1 FROM incidents_stormmember m
+      WHERE m.service_id = i.service_id AND m.opened_at > statement_timestamp() - %(period)s
+      LIMIT s.storm_threshold
+    ) AS few
   ))
 ORDER BY i.id LIMIT %(limit)s FOR NO KEY UPDATE OF i SKIP LOCKED
 """
