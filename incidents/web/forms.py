@@ -139,9 +139,9 @@ class ServiceForm(forms.ModelForm):  # type: ignore[type-arg] # no generic at ru
         fields = ("name", "description", "team", "escalation_policy", *TUNING)
         widgets = {"description": text_area()}  # noqa: RUF012 - Django's way
         labels = {  # noqa: RUF012 - Django's way
-            "storm_threshold": "Storm from",
-            "flapping_openings": "Flapping from",
-            "flapping_minutes": "Flapping minutes",
+            "storm_threshold": "Storm limit (new incidents a minute)",
+            "flapping_openings": "Flapping limit (openings)",
+            "flapping_minutes": "Flapping period (minutes)",
         }
         help_texts = {  # noqa: RUF012 - Django's way
             "name": "What people call it, such as Checkout API.",
