@@ -197,9 +197,12 @@ def test_those_who_configure_a_service_see_its_keys(
     who: str, integration: Integration, request: pytest.FixtureRequest
 ) -> None:
     client = browser(request.getfixturevalue(who))
+    page = reverse("incidents:integration", args=[integration.pk])
 
-    text = client.get(reverse("incidents:service", args=[integration.service_id])).content.decode()
+    service = client.get(reverse("incidents:service", args=[integration.service_id]))
+    text = client.get(page).content.decode()
 
+    assert page in service.content.decode()
     assert integration.key in text
     assert "http://testserver/api/events" in text
 
