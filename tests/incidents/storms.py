@@ -1,6 +1,9 @@
 """Words for tests of storms and flapping: a flood of events, and what became of them."""
 
+from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from incidents.intake.events import Event
 from incidents.models import Incident, Service, StormMember, TimelineEntry
@@ -42,3 +45,22 @@ def told(incident: Incident) -> list[str]:
     """What the timeline says, oldest first."""
     entries = TimelineEntry.objects.filter(incident=incident).order_by("id")
     return list(entries.values_list("message", flat=True))
+
+
+@pytest.fixture
+def shop(checkout: Service) -> Service:
+    """Checkout, which takes three new incidents a minute."""
+    Service.objects.filter(pk=checkout.pk).update(storm_threshold=3)
+    checkout.refresh_from_db()
+    return checkout
+
+
+def calm_down(service: Service) -> None:
+    """Let a minute pass for everything that the service opened."""
+    minute = timedelta(minutes=1, seconds=1)
+    for incident in Incident.objects.filter(service=service):
+        incident.created_at -= minute
+        incident.save(update_fields=["created_at"])
+    for member in StormMember.objects.filter(service=service):
+        member.opened_at -= minute
+        member.save(update_fields=["opened_at"])

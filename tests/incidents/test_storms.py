@@ -1,53 +1,34 @@
 """Storms: beyond a rate, alerts fold into one incident; nothing is refused, nobody else waits."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
-from threading import Barrier
 
 import pytest
-from django.db import connection, transaction
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from escalations.services import engine
 from incidents import tasks
 from incidents.intake.rules import Routing
-from incidents.intake.spool import Spool
-from incidents.intake.spooling import Drainer, keep
-from incidents.intake.storing import Submission
-from incidents.models import Alert, Delivery, Incident, Integration, Service, StormMember
-from incidents.models.delivery import new_delivery_id
-from incidents.services.delivery_records import DeliveryRecord
-from incidents.services.intake import Batch, Received, receive_events
+from incidents.models import Alert, Incident, Service, StormMember
+from incidents.services.intake import Received, receive_events
 from incidents.services.lifecycle import acknowledge_incidents, resolve_incidents
 from incidents.services.storm_sweep import resolve_quiet
 from opsknight.models import User
 from tests.escalations.walk import paged, policy_of
-from tests.factories import IntegrationFactory, ServiceFactory
-from tests.incidents.storms import event_of, firing, keys_of, results, send, storm_of, told
+from tests.incidents.storms import (
+    calm_down,
+    event_of,
+    firing,
+    keys_of,
+    results,
+    send,
+    shop,
+    storm_of,
+    told,
+)
+
+__all__ = ["shop"]
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def shop(checkout: Service) -> Service:
-    """Checkout, which takes three new incidents a minute."""
-    Service.objects.filter(pk=checkout.pk).update(storm_threshold=3)
-    checkout.refresh_from_db()
-    return checkout
-
-
-def calm_down(service: Service) -> None:
-    """Let a minute pass for everything that the service opened."""
-    minute = timedelta(minutes=1, seconds=1)
-    for incident in Incident.objects.filter(service=service):
-        incident.created_at -= minute
-        incident.save(update_fields=["created_at"])
-    for member in StormMember.objects.filter(service=service):
-        member.opened_at -= minute
-        member.save(update_fields=["opened_at"])
 
 
 def test_alerts_beyond_the_threshold_join_one_storm(shop: Service) -> None:
@@ -285,108 +266,3 @@ def test_storm_of_alerts_that_a_route_suppresses_pages_only_when_another_joins(
     assert (after.pk, after.status) == (before.pk, "triggered")
     assert after.escalate_at is not None
     assert batch.has_triggered
-
-
-# Cost and company
-
-
-def test_the_number_of_statements_of_a_storm_does_not_depend_on_the_batch(shop: Service) -> None:
-    send(shop, *keys_of("disk", 5))
-    counts = []
-    for size in (2, 200):
-        with CaptureQueriesContext(connection) as captured:
-            send(shop, *keys_of(f"batch-{size}", size))
-        counts.append(len(captured))
-
-    # savepoint (2), services, open incidents, members, past openings, the storm, members, alerts,
-    # timeline
-    assert counts[0] == counts[1]
-    assert counts[0] <= 10
-
-
-@pytest.mark.django_db(transaction=True)
-def test_processes_that_fold_at_once_open_one_storm(shop: Service) -> None:
-    send(shop, *keys_of("disk", 3))
-    barrier = Barrier(4)
-
-    def flood(worker: int) -> list[Batch]:
-        try:
-            barrier.wait()
-            # Keys of their own, and some that all of them send.
-            return [
-                send(shop, *keys_of(f"own-{worker}-{number}", 5), *keys_of("shared", 5))
-                for number in range(5)
-            ]
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as pool:
-        batches = [batch for worker in pool.map(flood, range(4)) for batch in worker]
-
-    storm = storm_of(shop)
-    assert Incident.objects.filter(is_storm=True).count() == 1
-    assert Incident.objects.count() == 4
-    words = [word for batch in batches for word in results(batch)]
-    assert words.count("folded") == 4 * 5 * 5 + 5
-    assert words.count("deduplicated") == 4 * 5 * 5 - 5
-    assert storm.folded_count == storm.firing_count == storm.storm_members.count() == 105
-    assert storm.alert_count == 200
-
-
-@pytest.mark.django_db(transaction=True)
-def test_flood_that_waited_on_disk_is_folded_and_every_alert_is_there(
-    shop: Service, tmp_path: Path
-) -> None:
-    integration = IntegrationFactory(service=shop)
-    spool = Spool(tmp_path / "spool", 1 << 30, b"key")
-    keep(spool, [waiting(integration, key) for key in keys_of("disk", 250)])
-
-    Drainer(spool, lambda batch: None)
-    deadline = time.monotonic() + 30
-    while Delivery.objects.count() < 250 and time.monotonic() < deadline:
-        time.sleep(0.05)
-
-    storm = storm_of(shop)
-    assert Alert.objects.count() == Delivery.objects.count() == 250
-    assert Incident.objects.count() == 4
-    assert storm.folded_count == storm.firing_count == 247
-
-
-def waiting(integration: Integration, key: str) -> Submission:
-    """A delivery of one event, as it is kept on disk while the database is away."""
-    record = DeliveryRecord(
-        id=new_delivery_id(),
-        integration_id=integration.pk,
-        kind="events",
-        via="http",
-        received_at=timezone.now() - timedelta(minutes=10),
-        headers={},
-        query={},
-        body=b"{}",
-        verdict="accepted",
-    )
-    event = event_of(integration.service, key).event
-    received = Received(
-        event, integration.service_id, integration.pk, "Grafana", delivery_id=record.id
-    )
-    return Submission([received], record)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_nobody_waits_behind_the_storm_of_another_service(shop: Service) -> None:
-    send(shop, *keys_of("disk", 5))
-    other = ServiceFactory(name="Search")
-
-    def work() -> list[str | None]:
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SET lock_timeout = '5s'")
-            return results(send(other, "slow"))
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool, transaction.atomic():
-        Incident.objects.select_for_update().get(pk=storm_of(shop).pk)
-        words = pool.submit(work).result(10)
-
-    assert words == ["triggered"]
