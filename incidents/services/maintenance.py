@@ -12,10 +12,16 @@ from incidents.maintenance import LONGEST, next_occurrence, occurrence_at
 from incidents.models import MaintenanceWindow, Service
 from incidents.services.maintenance_effects import hold_service, release_service
 from incidents.services.maintenance_now import database_now
-from opsknight.errors import Conflict, InvalidInput
+from opsknight.errors import Conflict
 from opsknight.models import User
-from opsknight.services.configuration import check, delete_recorded, save_changes, save_new
-from opsknight.wall_clock import LAST_YEAR
+from opsknight.services.configuration import (
+    check,
+    delete_recorded,
+    invalid,
+    save_changes,
+    save_new,
+)
+from opsknight.wall_clock import FIRST_YEAR, LAST_YEAR
 
 FIELDS = ("service", "reason", "starts_at", "ends_at", "repeat", "time_zone", "repeat_until")
 TOO_LONG = {
@@ -72,13 +78,17 @@ def schedule_maintenance(
 def _check_times(window: MaintenanceWindow, now: datetime) -> None:
     """Refuse windows that cannot be meant: empty, over, endless, or longer than their period."""
     reasons: dict[str, list[str]] = {}
+    for name in ("starts_at", "ends_at", "repeat_until"):
+        moment = getattr(window, name)
+        if moment is not None and not FIRST_YEAR < moment.year < LAST_YEAR:
+            reasons[name] = [f"Use a year between {FIRST_YEAR} and {LAST_YEAR}."]
+    if reasons:
+        raise invalid(reasons)
     length = window.ends_at - window.starts_at
     if length <= timedelta(0):
         reasons["ends_at"] = ["It must end after it starts."]
     elif length > LONGEST[window.repeat]:
         reasons["ends_at"] = [TOO_LONG[window.repeat]]
-    elif max(window.ends_at.year, window.starts_at.year) > LAST_YEAR:
-        reasons["starts_at"] = [f"Use a year up to {LAST_YEAR}."]
     if window.repeat_until is not None:
         if window.repeat == MaintenanceWindow.Repeat.NEVER:
             reasons["repeat_until"] = ["Leave this empty for a window that happens once."]
@@ -88,8 +98,7 @@ def _check_times(window: MaintenanceWindow, now: datetime) -> None:
         field = "ends_at" if window.repeat_until is None else "repeat_until"
         reasons[field] = ["This is in the past."]
     if reasons:
-        name, texts = next(iter(reasons.items()))
-        raise InvalidInput(f"{name}: {texts[0]}", fields=reasons)
+        raise invalid(reasons)
 
 
 def end_maintenance(

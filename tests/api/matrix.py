@@ -96,8 +96,8 @@ CHANGES = [_read("services", "changes")]
 WINDOW = {
     "service": "{service}",
     "reason": "New",
-    "starts_at": "2199-01-01T00:00:00Z",
-    "ends_at": "2199-01-01T01:00:00Z",
+    "starts_at": "2190-01-01T00:00:00Z",
+    "ends_at": "2190-01-01T01:00:00Z",
 }
 MAINTENANCE = [
     _read("services", "maintenance-windows"),
