@@ -15,65 +15,112 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from config.asgi import application
 from config.listening import listen
-from config.settings import BIND, PORT
+from config.settings import BIND, INTAKE_MAX_BODY_BYTES, PORT
 from incidents.intake import door
 from incidents.intake.committer import shared_committer
 from incidents.intake.keyring import keep_saving
 
 MAX_OPEN_FILES = 65_536
 MAX_HEAD_BYTES = 64 * 1024  # request line and headers
-HEAD_SECONDS = 30.0  # that a new connection has to send them
+HEAD_SECONDS = 30.0  # that they may take to arrive, on a new connection and on a used one
+BODY_SECONDS = 60.0  # that a body may take to arrive
+MAX_MESSAGE_BYTES = 8 * INTAKE_MAX_BODY_BYTES  # one request as sent, with what chunks add
+MAX_UNDER_WAY_BYTES = 256 * 1024 * 1024  # of all bodies that are not complete yet
+MAX_PIPELINED = 50  # requests of one connection that wait for the one before them
 KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep theirs, so that they close first
 STOP_SECONDS = 2  # that open requests, live pages among them, have to end
+
+
+BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\n"
+    b"connection: close\r\n\r\n"
+)
 
 
 class Protocol(HttpToolsProtocol):
     """Uvicorn's own, with bounds where a stranger could otherwise fill memory or hold sockets."""
 
+    under_way = 0  # bytes of incomplete bodies, of all connections
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_in_head = True
-        self._head_bytes = 0
+        self._message_bytes = 0
+        self._body_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Give a new connection a while to say what it wants."""
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(HEAD_SECONDS, transport.close)
+        self._expect_within(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Forget the deadline, and the body that was under way."""
         self._drop_deadline()
+        self._release_body()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; a head that does not end is cut off."""
-        self._head_bytes += len(data)
+        """Read on; what does not end is cut off."""
+        if self._is_in_head and self._deadline is None:
+            self._expect_within(HEAD_SECONDS)
+        self._message_bytes += len(data)
         super().data_received(data)
-        if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES:
+        if self._is_in_head and self._message_bytes > MAX_HEAD_BYTES:
             self.send_400_response("The request's headers are too large.")
+        elif self._message_bytes > MAX_MESSAGE_BYTES:
+            self.transport.abort()
 
     def on_message_begin(self) -> None:
         """The head of a request begins."""
         self._is_in_head = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes behind the body is none, no proxy has looked at it."""
+        if self._is_in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The head is here; what follows is a body, whose size the applications bound."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("Too many requests wait in one connection.")  # answered with 400
         self._is_in_head = False
-        self._drop_deadline()
+        self._expect_within(BODY_SECONDS)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body; a new one too many is turned away, for its sender to repeat."""
+        if not self.cycle.response_complete:
+            self._body_bytes += len(body)
+            Protocol.under_way += len(body)
+        super().on_body(body)
+        if Protocol.under_way > MAX_UNDER_WAY_BYTES and not self.transport.is_closing():
+            if not self.cycle.response_started:
+                self.transport.write(BUSY)
+            self.transport.close()
 
     def on_message_complete(self) -> None:
         """What comes next is the head of the next request."""
         self._is_in_head = True
-        self._head_bytes = 0
+        self._message_bytes = 0
+        self._drop_deadline()
+        self._release_body()
         super().on_message_complete()
+
+    def _expect_within(self, seconds: float) -> None:
+        self._drop_deadline()
+        # Not close(): that waits until the other side has taken what was written.
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
     def _drop_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _release_body(self) -> None:
+        Protocol.under_way -= self._body_bytes
+        self._body_bytes = 0
 
 
 def allow_many_connections() -> None:
