@@ -103,7 +103,7 @@ def create_service(page: Page, name: str) -> None:
     page.get_by_label("Name").fill("Alertmanager")
     page.get_by_label("Kind").select_option(label="Prometheus Alertmanager")
     page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.get_by_role("heading", name="Alertmanager")).to_be_visible()
+    expect(page.get_by_role("heading", name="Alertmanager", exact=True)).to_be_visible()
 
 
 def send_test_alert(page: Page) -> int:
