@@ -28,13 +28,14 @@ from incidents.selectors import (
     get_delivery_for,
     get_integration_for,
     hidden_incident_ids,
+    readable_deliveries,
     visible_deliveries,
 )
 from incidents.services.deliveries import replay_delivery
 from opsknight.api.fields import ModelSerializer
 from opsknight.api.pagination import CursorPagination
 from opsknight.api.views import ApiViewSet
-from opsknight.errors import InvalidInput
+from opsknight.errors import InvalidInput, NotFound
 from opsknight.models import ApiKey
 
 UUID_PATTERN: Final = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -202,6 +203,8 @@ class DeliveryViewSet(ApiViewSet):
         is away, and the replay waits on disk.
         """
         delivery = get_delivery_for(self.actor, UUID(pk))
+        if not readable_deliveries(self.actor, [delivery]):  # it would open a public incident
+            raise NotFound("This delivery belongs to a private incident.")
         reception = replay_delivery(delivery=delivery, actor=self.actor, ip=self.ip)
         if reception.is_spooled:
             return Response(status=202)

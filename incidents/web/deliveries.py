@@ -89,9 +89,7 @@ def delivery(request: HttpRequest, pk: int, delivery_id: UUID) -> HttpResponse:
 def delivery_body(request: HttpRequest, pk: int, delivery_id: UUID) -> HttpResponse:
     """The body as it was stored, as a file."""
     user = signed_in(request)
-    shown = _delivery_for(user, pk, delivery_id)
-    if is_hidden_from(shown, user):
-        raise NotFound("This delivery belongs to a private incident.")
+    shown = _readable_delivery_for(user, pk, delivery_id)
     answer = HttpResponse(bytes(shown.body), content_type="application/octet-stream")
     answer["Content-Disposition"] = f'attachment; filename="delivery-{shown.pk}.bin"'
     return answer
@@ -102,13 +100,11 @@ def delivery_body(request: HttpRequest, pk: int, delivery_id: UUID) -> HttpRespo
 def replay(request: HttpRequest, pk: int, delivery_id: UUID) -> HttpResponse:
     """Receive it once more; GET says what it would do and asks."""
     user = signed_in(request)
-    shown = _delivery_for(user, pk, delivery_id)
+    shown = _readable_delivery_for(user, pk, delivery_id)
     if request.method != "POST":
-        is_hidden = is_hidden_from(shown, user)
         context = shell_of(shown.integration, "deliveries") | {
             "delivery": shown,
-            "is_hidden": is_hidden,
-            "foreseen": None if is_hidden else _foreseen(shown),
+            "foreseen": _foreseen(shown),
         }
         return render(request, "incidents/delivery_replay.html", context)
     reception = replay_delivery(delivery=shown, actor=user, ip=client_ip(request))
@@ -176,6 +172,14 @@ def _delivery_for(user: User, pk: int, delivery_id: UUID) -> Delivery:
     shown = selectors.get_delivery_for(user, delivery_id)
     if shown.integration_id != pk:
         raise NotFound(f"There is no delivery {delivery_id} of this integration.")
+    return shown
+
+
+def _readable_delivery_for(user: User, pk: int, delivery_id: UUID) -> Delivery:
+    """Replayed, what a private incident says would open a public one."""
+    shown = _delivery_for(user, pk, delivery_id)
+    if is_hidden_from(shown, user):
+        raise NotFound("This delivery belongs to a private incident.")
     return shown
 
 

@@ -79,6 +79,18 @@ def test_delivery_of_a_private_incident_says_nothing(bob: Asker, hook: Integrati
     assert ids_of(bob.get("deliveries", search="leaked")) == []
 
 
+@pytest.mark.usefixtures("_committer")
+def test_delivery_of_a_private_incident_is_not_replayed_into_a_public_one(
+    bob: Asker, hook: Integration
+) -> None:
+    incident = IncidentFactory(service=hook.service, visibility="private", status="resolved")
+    results = [{"action": "triggered", "dedup_key": "leak", "incident": incident.pk}]
+    delivery = deliver(hook, {"title": "leaked"}, results=results)
+
+    assert code_of(bob.post(f"deliveries/{delivery.pk}/replay")) == "not_found"
+    assert Delivery.objects.count() == 1
+
+
 def test_rules_are_not_tried_on_a_private_incident(
     bob: Asker, carol: Asker, hook: Integration
 ) -> None:

@@ -124,6 +124,20 @@ def test_private_incident_hides_what_brought_it(
     assert client.get(simulator, {"delivery": str(delivery.pk)}).status_code == 404
 
 
+def test_delivery_of_a_private_incident_is_not_replayed_into_a_public_one(
+    knock: Door, bob: User, hook: Integration, secret: Incident
+) -> None:
+    delivery = deliver(hook, {"title": secret.title}, **leading_to(secret))
+    Incident.objects.filter(pk=secret.pk).update(status="resolved", resolved_at=START)
+
+    address = reverse("incidents:delivery_replay", args=[hook.pk, delivery.pk])
+
+    assert browser(bob).get(address).status_code == 404
+    assert browser(bob).post(address).status_code == 404
+    assert "/replay/" not in page_of(bob, delivery).content.decode()
+    assert Delivery.objects.count() == 1
+
+
 def test_private_incident_is_not_found_by_a_search(
     bob: User, carol: User, hook: Integration, secret: Incident
 ) -> None:
