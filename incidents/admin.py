@@ -26,6 +26,11 @@ from opsknight.web import client_ip
 class IntegrationFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
     """Rows of a service; a new one begins as on the service's page."""
 
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """Key, secrets and the duty to sign were made for the kind: it stays."""
+        super().add_fields(form, index)
+        form.fields["kind"].disabled = form.instance.pk is not None
+
     def save_new(self, form: Any, commit: bool = True) -> Any:
         """Build one, with its secret where we make it."""
         integration = super().save_new(form, commit=False)
@@ -90,6 +95,10 @@ class IntegrationAdmin(AuditedModelAdmin):
     # Requiring and waiving have rules: the integration's Security page.
     readonly_fields = ("key", "signature_required")
     actions_detail = ("rotate_key",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """The kind stays, too, once there is a key, and a secret, of that kind."""
+        return self.readonly_fields if obj is None else (*self.readonly_fields, "kind")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """A new one begins as on the service's page."""

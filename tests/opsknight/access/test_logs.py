@@ -47,3 +47,12 @@ def test_key_in_an_address_of_the_door_is_not_logged(log: io.StringIO) -> None:
     assert "/api/integrations/prometheus/•••" in log.getvalue()
     assert "0123456789abcdef" not in log.getvalue()
     assert len(log.getvalue().splitlines()) == 1
+
+
+def test_key_of_a_heartbeat_is_not_logged(log: io.StringIO) -> None:
+    path = "/api/heartbeats/0123456789abcdef/fail"
+
+    logging.getLogger("incidents.intake.door").error("The door failed on %r.", path)
+
+    assert "/api/heartbeats/•••/fail" in log.getvalue()
+    assert "0123456789abcdef" not in log.getvalue()
