@@ -6,7 +6,9 @@ import re
 MASK = "•••"
 # One-time links and the addresses of integrations carry their secret in the path, and Django logs
 # the path of every request that it refuses.
-_SECRETS = re.compile(r"(/(?:setup|invite|reset)/|/api/integrations/[^/\s]+/|/api/heartbeats/)[^/\s]+")
+_SECRETS = re.compile(
+    r"(/(?:setup|invite|reset)/|/api/integrations/[^/\s]+/|/api/heartbeats/)[^/\s]+"
+)
 
 
 class HideSecrets(logging.Filter):
