@@ -7,17 +7,21 @@ level is one pass, and levels, parts, headers and texts have limits. Never raise
 
 import binascii
 import codecs
+import encodings
 import html
+import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
+from encodings.aliases import aliases
 from typing import Final
 
 from incidents.intake.events import one_line
 
 MAX_HEADERS: Final = 300
 MAX_VALUE: Final = 4_000  # characters of one header
+MAX_TYPE: Final = 1_000  # characters of a type with its parameters, which cost their square
 MAX_DEPTH: Final = 8
 MAX_PARTS: Final = 100
 MAX_TEXT: Final = 100_000  # bytes of one text as it came; far more than an incident shows
@@ -31,6 +35,8 @@ _MAIL_HEADERS: Final = frozenset(
 _NO_CHARSETS: Final = frozenset(
     {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "mbcs", "oem"}
 )
+# Python searches its folders for each charset that it does not know, and never forgets its name.
+_CODECS: Final = frozenset(aliases) | {m.name for m in pkgutil.iter_modules(encodings.__path__)}
 _HEADER = re.compile(rb"([!-9;-~]{1,200})[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
 
@@ -162,6 +168,8 @@ def _from_base64(body: bytes) -> bytes:
 def as_text(raw: bytes, charset: str) -> str:
     """Bytes as text, by the charset that they claim if it is one; never fails."""
     name = charset.strip().lower()
+    if encodings.normalize_encoding(name) not in _CODECS:
+        name = ""
     try:
         codec = codecs.lookup(name).name if name else ""
         if codec and codec not in _NO_CHARSETS and codec != "ascii":
@@ -207,7 +215,7 @@ def _typed(headers: dict[str, str]) -> Message:
     message = Message()
     for name in ("content-type", "content-disposition"):
         if value := headers.get(name):
-            message[name] = value
+            message[name] = value[:MAX_TYPE]
     return message
 
 
