@@ -28,7 +28,8 @@ from opsknight.errors import OpsKnightError
 
 logger = logging.getLogger(__name__)
 
-MAX_EVENTS = 500  # in one transaction
+MAX_EVENTS = 500  # in one transaction; a delivery without events counts as one
+MAX_BYTES = 16 * 1024 * 1024  # of bodies in one transaction
 MAX_WAITING = 20_000  # submissions; beyond, senders are told to come back
 IDLE_SECONDS = 0.5  # then the connection goes back to the pool
 PATIENCE_SECONDS = 4.0  # then a database that does not answer is taken for one that is away
@@ -107,13 +108,14 @@ class GroupCommitter:
             self.is_idle.set()
             batch = [self._queue.get()]
             self.is_idle.clear()
-        count = len(batch[0].received)
-        while count < MAX_EVENTS:
+        count, size = batch[0].weight
+        while count < MAX_EVENTS and size < MAX_BYTES:
             try:
                 batch.append(self._queue.get_nowait())
             except queue.Empty:
                 break
-            count += len(batch[-1].received)
+            more, larger = batch[-1].weight
+            count, size = count + more, size + larger
         return batch
 
     def _commit(self, submissions: list[Submission]) -> None:

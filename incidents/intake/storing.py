@@ -45,6 +45,11 @@ class Submission:
     outcomes: list[Outcome] | None = None
     error: OpsKnightError | None = None
 
+    @property
+    def weight(self) -> tuple[int, int]:
+        """Rows and bytes that it adds to a transaction, about."""
+        return max(len(self.received), 1), len(self.record.body) if self.record else 0
+
 
 def store(submissions: Sequence[Submission], announce: Callable[[Batch], None]) -> None:
     """Store them in one transaction, or each alone where one is poisoned; sets their outcomes.
