@@ -122,6 +122,7 @@ async def _understand(arrival: Arrival) -> _Understood:
         return _Understood(Verdict.INVALID, signature, reason=error.message, error=error)
     except Exception:  # a mistake in one parser: the delivery is kept, and listed as such
         logger.exception("The parser of %s failed on delivery %s.", arrival.kind, arrival.id)
+        await _limit(arrival, 1)
         failure = ParserFailed("Our parser broke on this. The delivery is kept; it was logged.")
         return _Understood(Verdict.INVALID, signature, reason=failure.message, error=failure)
     await _limit(arrival, len(events))

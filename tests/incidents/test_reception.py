@@ -94,6 +94,21 @@ def test_a_parser_that_breaks_is_a_500_and_keeps_the_delivery(
     assert Delivery.objects.get().verdict == "invalid"
 
 
+def test_what_breaks_a_parser_counts_against_the_limit(
+    knock: Door, integration: Integration, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(PARSERS, "events", broken)
+    limited(integration, 2)
+
+    codes = [knock.event(integration, **TRIGGER).status_code for _ in range(4)]
+
+    assert codes == [500, 500, 429, 429]
+    assert Delivery.objects.count() == 2
+
+
 def test_strangers_are_not_recorded(knock: Door, integration: Integration):
     knock.post("/api/events", TRIGGER, authorization="Token token=" + "f" * 32)
     knock.post("/api/events", TRIGGER)
