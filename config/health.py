@@ -120,7 +120,7 @@ def _spool() -> Check:
         room = min(settings.SPOOL_MAX_BYTES - waiting, shutil.disk_usage(settings.SPOOL).free)
     except OSError as error:
         logger.warning("Readiness: the spool cannot be used: %s", error)
-        return Check(ok=False, reason=f"{settings.SPOOL} cannot be written to.")
+        return Check(ok=False, reason="It cannot be written to: see the log of this process.")
     check = Check(ok=room > INTAKE_ROOM_BYTES, waiting_bytes=waiting)
     if not check["ok"]:
         check["reason"] = "There is no room left: is the disk full, or PostgreSQL away for long?"

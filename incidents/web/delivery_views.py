@@ -1,8 +1,10 @@
 """Deliveries as pages show them: what came, what became of it, and what must not be shown."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -20,6 +22,7 @@ SHOWN_RESULTS = 3  # in a row of the list
 SHOWN_ALL_RESULTS = 200  # on the delivery's own page
 SHOWN_BODY = 50_000  # characters; the whole body can be downloaded
 SHOWN_HEX = 2_048  # bytes
+MAX_DEPTH = 50  # of JSON that is indented: deeper, spaces become most of it
 
 
 @dataclass(frozen=True)
@@ -163,12 +166,18 @@ def body_view(delivery: Delivery) -> BodyView:
 
 def _indented(text: str) -> tuple[str, str]:
     # Of a body that is cut anyway, the beginning is shown as it came.
-    if len(text) > 4 * SHOWN_BODY:
+    if len(text) > 4 * SHOWN_BODY or _depth(text) > MAX_DEPTH:
         return text, "text"
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False), "JSON"
     except (ValueError, RecursionError):
         return text, "text"
+
+
+def _depth(text: str) -> int:
+    """How deep brackets are nested at most; those inside texts count as well."""
+    steps = (1 if bracket in "[{" else -1 for bracket in re.findall(r"[\[\]{}]", text))
+    return max(accumulate(steps), default=0)
 
 
 def hex_dump(raw: bytes) -> str:

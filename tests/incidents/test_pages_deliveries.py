@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -170,6 +171,19 @@ def test_private_incident_is_not_offered_to_try_rules_on(
 
     assert "Card data" not in outside
     assert "Card data" in inside
+
+
+def test_body_that_indenting_would_blow_up_is_shown_as_it_came(
+    carol: User, hook: Integration
+) -> None:
+    deep = b"[" * 900 + b"1," * 40_000 + b"1" + b"]" * 900
+    delivery = deliver(hook, deep)
+    began = time.process_time()
+
+    text = page_of(carol, delivery).content.decode()
+
+    assert deep[:40_000].decode() in text
+    assert time.process_time() - began < 1
 
 
 # --- The list -----------------------------------------------------------------------------------
