@@ -26,6 +26,7 @@ MAX_ENTRIES = 20_000
 MAX_KEY_LENGTH = 64
 PATIENCE_SECONDS = 1.0  # that the database has to answer
 THREADS = 4
+MAX_ASKED = 500  # keys at once; a flood of invented ones must not queue for minutes
 SAVE_EVERY_SECONDS = 5.0
 SAVE_AGAIN_SECONDS = 24 * 3600.0  # what has not changed, so that it is not taken for forgotten
 
@@ -67,6 +68,8 @@ class Keyring:
         """The database's answer; all who ask for one key at a time share it."""
         asked = self._asked.get(key)
         if asked is None:
+            if len(self._asked) >= MAX_ASKED:
+                raise TimeoutError("Too many keys are being looked up.")
             asked = self._asked[key] = self._threads.submit(_look_up, key)
             asked.add_done_callback(lambda _: self._asked.pop(key, None))
         return asyncio.shield(asyncio.wrap_future(asked))
