@@ -93,8 +93,9 @@ class GroupCommitter:
                 self._commit(batch)
             except Exception:  # the thread must outlive whatever one batch does to it
                 logger.exception("A batch of %d submissions failed.", len(batch))
-                connection.close()
                 self._keep(batch)
+                with suppress(Error):
+                    connection.close()
             with self._lock:
                 self._working, self._since = (), None
             _answer(batch)
@@ -137,11 +138,14 @@ class GroupCommitter:
             keep(self._spool, recorded)
         except SpoolFull as error:
             logger.error("The spool cannot keep %d deliveries: %s", len(recorded), error)
+        except Exception:  # the last resort: everybody gets an answer
+            logger.exception("Keeping %d deliveries failed.", len(recorded))
         else:
             for submission in recorded:
-                submission.outcomes = queued(submission)
+                if submission.error is None:
+                    submission.outcomes = queued(submission)
         for submission in open_ones:
-            if submission.outcomes is None:
+            if submission.outcomes is None and submission.error is None:
                 submission.error = _unavailable("The database does not answer.")
 
     def _watch(self) -> None:

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import shutil
 import struct
 import time
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ class Spool:
         self._folder = folder
         self._max_bytes = max_bytes
         self._key = key[:64]
+        self._aside: set[bytes] = set()  # digests
         self._make_folder()
 
     def is_waiting(self) -> bool:
@@ -94,7 +96,11 @@ class Spool:
 
     def _close_current(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            os.rename(self._folder / CURRENT, self._folder / f"{time.time_ns():020d}{SUFFIX}")
+            number = time.time_ns()
+            known = [name.removesuffix(SUFFIX) for name in self._segments()]
+            if known and known[-1].isdecimal():  # the clock may have been set back
+                number = max(number, int(known[-1]) + 1)
+            os.rename(self._folder / CURRENT, self._folder / f"{number:020d}{SUFFIX}")
             self._sync_folder()
 
     def _sync_folder(self) -> None:
@@ -138,7 +144,7 @@ class Spool:
                 continue
             if not (aside := segment.with_suffix(DAMAGED)).exists():
                 logger.warning("%s is damaged at byte %d; see %s.", segment, place, aside)
-                os.link(segment, aside)
+                _copy(segment, aside)
             place = data.find(MAGIC, place + 1)
             if place < 0:
                 return
@@ -159,9 +165,15 @@ class Spool:
         self._sync_folder()
 
     def put_aside(self, record: bytes) -> None:
-        """Keep a record that cannot be understood, for a person to look at."""
+        """Keep a record that cannot be understood, for a person to look at; the same one once."""
+        digest = self._digest(record)
+        if digest in self._aside:
+            return
         with open(self._folder / "unreadable", "ab") as file:
             file.write(self._framed(record))
+            file.flush()
+            os.fsync(file.fileno())
+        self._aside.add(digest)
 
     def _framed(self, record: bytes) -> bytes:
         return _HEAD.pack(MAGIC, len(record), self._digest(record)) + record
@@ -174,3 +186,14 @@ class Spool:
         with open(self._folder / name, "wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _copy(segment: Path, aside: Path) -> None:
+    """Keep a segment under a second name; where that is impossible its good records still count."""
+    try:
+        os.link(segment, aside)
+    except OSError:  # not every file system has links
+        try:
+            shutil.copyfile(segment, aside)
+        except OSError as error:
+            logger.error("%s cannot be kept: %s", aside, error)

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from incidents.intake.spool import Spool
-from incidents.intake.storing import Submission, store
+from incidents.intake.storing import Failed, Submission, store
 from incidents.services.delivery_records import DeliveryRecord, stored_deliveries
 from incidents.services.intake import Batch, Received
 
@@ -34,6 +34,9 @@ class Entry:
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry)
+_json_decoder = msgspec.json.Decoder(Entry)
+# What no format can write, though it came through a parser.
+UNWRITABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 
 
 @cache
@@ -43,13 +46,33 @@ def shared_spool() -> Spool:
 
 
 def keep(spool: Spool, submissions: Sequence[Submission]) -> None:
-    """Put submissions, which all have a record, on disk; raises SpoolFull, then none is."""
-    spool.append([_encoded(s.record, s.received) for s in submissions if s.record is not None])
+    """Put submissions, which all have a record, on disk; raises SpoolFull, then none is.
+
+    One that cannot be written has `error` set and does not harm the others.
+    """
+    records = []
+    for submission in submissions:
+        try:
+            if submission.record is not None:
+                records.append(_encoded(submission.record, submission.received))
+        except UNWRITABLE:
+            logger.exception("Delivery %s cannot be kept on disk.", submission.record.id)
+            submission.error = Failed("The event was not stored: something broke on our side.")
+    if records:
+        spool.append(records)
 
 
 def _encoded(record: DeliveryRecord, received: Sequence[Received]) -> bytes:
     waiting = [replace(r, received_at=record.received_at) for r in received]
-    return _encoder.encode(Entry(replace(record, was_spooled=True), waiting))
+    entry = Entry(replace(record, was_spooled=True), waiting)
+    try:
+        return _encoder.encode(entry)
+    except OverflowError:  # a number of more than 64 bits; JSON has no limit
+        return msgspec.json.encode(entry)
+
+
+def _decoded(record: bytes) -> Entry:
+    return _json_decoder.decode(record) if record[:1] == b"{" else _decoder.decode(record)
 
 
 class Drainer:
@@ -91,7 +114,9 @@ class Drainer:
         count = 0
         while group := list(islice(entries, TOGETHER)):
             present = stored_deliveries(entry.record.id for entry in group)
-            fresh = [Submission(e.received, e.record) for e in group if e.record.id not in present]
+            # By id: what was kept when the database hung is kept again when it breaks then.
+            by_id = {e.record.id: Submission(e.received, e.record) for e in group}
+            fresh = [submission for number, submission in by_id.items() if number not in present]
             if fresh:
                 store(fresh, self._announce)
             count += len(fresh)
@@ -104,7 +129,9 @@ class Drainer:
     def _entries(self, segment: Path) -> Iterator[Entry]:
         for record in self._spool.read(segment):
             try:
-                yield _decoder.decode(record)
-            except msgspec.DecodeError:
+                entry = _decoded(record)
+            except (msgspec.DecodeError, ValueError, RecursionError):
                 self._spool.put_aside(record)
                 logger.exception("A record of the spool cannot be read; it is kept beside it.")
+            else:
+                yield entry

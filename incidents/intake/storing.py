@@ -54,15 +54,18 @@ class Submission:
 def store(submissions: Sequence[Submission], announce: Callable[[Batch], None]) -> None:
     """Store them in one transaction, or each alone where one is poisoned; sets their outcomes.
 
-    Raises django.db.Error when the database is away; then `outcomes` says which are stored.
+    Raises django.db.Error when the database is away, and TryAgain for a busy key of what waited on
+    disk; then `outcomes` says which are stored.
     """
     try:
         _store_together(submissions, announce)
         return
     except POISON as error:
         failure: Exception = error
-    except Error:
-        raise
+    except Error as error:
+        if not _is_too_much(error):
+            raise
+        failure = error
     except Exception as error:  # our own mistake with one of them must not hold up the others
         logger.exception("Storing %d submissions failed.", len(submissions))
         failure = error
@@ -73,11 +76,19 @@ def store(submissions: Sequence[Submission], announce: Callable[[Batch], None]) 
         _reject(submissions[0], failure, announce)
 
 
+def _is_too_much(error: Error) -> bool:
+    """Whether one value is more than PostgreSQL can take: its class 54, program limit exceeded."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    return isinstance(state, str) and state.startswith("54")
+
+
 def _store_together(submissions: Sequence[Submission], announce: Callable[[Batch], None]) -> None:
-    batch = receive_events(
-        [r for s in submissions for r in s.received],
-        [s.record for s in submissions if s.record is not None],
-    )
+    received = [r for s in submissions for r in s.received]
+    records = [s.record for s in submissions if s.record is not None]
+    try:
+        batch = receive_events(received, records)
+    except IntegrityError:  # an integration that was deleted at this moment; now we see that
+        batch = receive_events(received, records)
     outcomes = iter(batch.outcomes)
     for submission in submissions:
         submission.outcomes = [next(outcomes) for _ in submission.received]
@@ -89,6 +100,8 @@ def _reject(submission: Submission, error: Exception, announce: Callable[[Batch]
     if record is not None and stored_deliveries([record.id]):
         submission.outcomes = queued(submission)  # it is in already: see `Spool`
         return
+    if record is not None and record.was_spooled and isinstance(error, TryAgain):
+        raise error  # its sender cannot send it again; whoever empties the spool does
     logger.warning("The database refused an event: %s", error)
     submission.error = _explained(error)
     if record is not None and submission.received:
@@ -105,7 +118,7 @@ def queued(submission: Submission) -> list[Outcome]:
 def _explained(error: Exception) -> OpsKnightError:
     if isinstance(error, OpsKnightError):
         return error
-    if isinstance(error, POISON):
+    if isinstance(error, (*POISON, Error)):
         text = "The event has a value that cannot be stored. Send it with plain text fields."
         return Rejected(text)
     return Failed(

@@ -183,3 +183,31 @@ def test_what_nobody_understands_is_put_aside(spool: Spool, tmp_path: Path):
 
     assert list(spool.read(tmp_path / "spool" / "unreadable")) == [b"nonsense"]
     assert not spool.is_waiting()
+
+
+def test_segments_stay_in_order_when_the_clock_is_set_back(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(spooling, "SEGMENT_BYTES", 10)
+    clock = iter(range(5_000, 0, -1_000))
+    monkeypatch.setattr(spooling.time, "time_ns", lambda: next(clock))
+
+    for record in (b"x" * 20 + b"1", b"x" * 20 + b"2", b"x" * 20 + b"3"):
+        spool.append([record])
+
+    assert [record[-1:] for record in everything(spool)] == [b"1", b"2", b"3"]
+
+
+def test_a_damaged_segment_is_read_where_files_cannot_be_linked(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object) -> None:
+        raise PermissionError("Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    spool.append([b"first", b"second"])
+    log = tmp_path / "spool" / "current"
+    log.write_bytes(log.read_bytes().replace(b"first", b"f!rst"))
+
+    assert everything(spool) == [b"second"]
+    assert list((tmp_path / "spool").glob("*.damaged"))
