@@ -20,14 +20,15 @@ from incidents.intake import opsgenie_answers as shapes
 from incidents.intake.answers import Answer
 from incidents.intake.arrivals import Arrival
 from incidents.intake.events import InvalidPayload, fit_dedup_key, lines, one_line
+from incidents.intake.key_owner import KeyOwner
 from incidents.intake.opsgenie_calls import Call
 from incidents.intake.reception import allowance
 from incidents.intake.recording import record_of
 from incidents.integrations.reading import decode_object, text
-from incidents.models import Alert, Delivery, Incident
+from incidents.models import Alert, Delivery, Incident, Integration
 from incidents.services.alert_actions import MAX_LABEL, Action, act_on_incident
 from incidents.services.lifecycle import MAX_NOTE_LENGTH
-from opsknight.errors import NotFound, OpsKnightError
+from opsknight.errors import NotAllowed, NotFound, OpsKnightError
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Unavailable(OpsKnightError):
 async def answer_call(call: Call, arrival: Arrival) -> Answer:
     """Read or change what the key may see.
 
-    Raises NotFound, InvalidPayload, Conflict, TooManyRequests and Unavailable.
+    Raises NotAllowed, NotFound, InvalidPayload, Conflict, TooManyRequests and Unavailable.
     """
     owner = arrival.owner
     await allowance.take(owner.integration_id, limit=owner.rate_limit, cost=1)
@@ -69,6 +70,7 @@ async def answer_call(call: Call, arrival: Arrival) -> Answer:
 def _answer(call: Call, arrival: Arrival) -> Answer:
     close_old_connections()
     try:
+        _require_key(arrival.owner)
         match call.action:
             case "get":
                 return _get(call, arrival)
@@ -87,6 +89,13 @@ def _answer(call: Call, arrival: Arrival) -> Answer:
                 assert_never(call.action)
     finally:
         connection.close()  # it goes back to the pool
+
+
+def _require_key(owner: KeyOwner) -> None:
+    """Raise NotAllowed for a key that was taken away: the door remembers keys for a while."""
+    found = Integration.objects.filter(pk=owner.integration_id, key=owner.key, enabled=True)
+    if not found.exists():
+        raise NotAllowed("This key is unknown or disabled.")
 
 
 def _ok(body: dict[str, Any]) -> Answer:

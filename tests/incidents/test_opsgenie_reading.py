@@ -2,7 +2,7 @@
 
 import pytest
 
-from incidents.models import Incident, Service
+from incidents.models import Incident, Integration, Service
 from incidents.services.lifecycle import open_incident
 from tests.factories import IncidentFactory, UserFactory
 from tests.incidents.genie import DISK, DISK_ALIAS, Client, genie, knock, refused
@@ -138,3 +138,15 @@ def test_alerts_are_counted(genie: Client):
 )  # fmt: skip
 def test_list_says_what_it_does_not_understand(genie: Client, query: str):
     assert refused(genie.ask("GET", query), 422)
+
+
+@pytest.mark.parametrize("path", ["", "/count", f"/{DISK_ALIAS}?identifierType=alias"])
+@pytest.mark.parametrize("change", [{"key": "f" * 32}, {"enabled": False}])
+def test_key_that_was_taken_away_reads_nothing_any_more(
+    genie: Client, path: str, change: dict[str, object]
+):
+    # The door believes a key for ten seconds; what is stored decides.
+    genie.ask("POST", "", DISK)
+    Integration.objects.filter(pk=genie.integration.pk).update(**change)
+
+    assert genie.ask("GET", path).status_code == 403
