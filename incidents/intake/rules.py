@@ -177,7 +177,7 @@ def rule_events(
     texts: RuleTexts, events: Sequence[Event], delivery: Delivered, *, wants_hints: bool = False
 ) -> Iterator[RuledEvent]:
     """Each event as the rules leave it; once they cost too much, the rest as they are."""
-    rules = read_rules(texts)
+    rules = read_tried_rules(texts) if wants_hints else _read_stored_rules(texts)
     work = Work()
     for event in events:
         scope = Scope(
@@ -218,7 +218,6 @@ class Rules:
     problems: Mapping[str, str]  # by field: "title", "routes.0.condition"
 
 
-@lru_cache(maxsize=1024)
 def read_rules(texts: RuleTexts) -> Rules:
     """Check the texts of one integration; never raises, see `Rules.problems`."""
     problems: dict[str, str] = {}
@@ -243,6 +242,11 @@ def read_rules(texts: RuleTexts) -> Rules:
                 program = _BROKEN
         routes.append((route, program))
     return Rules(templates, routes, problems)
+
+
+# What somebody tries is another text each time, and may be large: it must not stay.
+read_tried_rules = lru_cache(maxsize=8)(read_rules)
+_read_stored_rules = lru_cache(maxsize=1024)(read_rules)
 
 
 def condition_name(place: int) -> str:

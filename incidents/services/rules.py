@@ -20,7 +20,7 @@ from incidents.intake.rules import (
     RuledEvent,
     RuleTexts,
     condition_name,
-    read_rules,
+    read_tried_rules,
     rule_events,
     templates_of,
 )
@@ -100,7 +100,7 @@ def save_rules(
 
 def check_rules(texts: RuleTexts) -> Reasons:
     """Everything that is wrong with the texts, by field; 1 query, none without policies."""
-    reasons: Reasons = {name: [why] for name, why in read_rules(texts).problems.items()}
+    reasons: Reasons = {name: [why] for name, why in read_tried_rules(texts).problems.items()}
     if len(texts.routes) > MAX_ROUTES:
         return reasons | {"routes": [f"Use at most {MAX_ROUTES} routes."]}
     wanted = {route.policy_id for route in texts.routes if route.policy_id is not None}

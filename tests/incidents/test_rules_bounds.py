@@ -1,7 +1,9 @@
 """Nothing that responders write may break the door or keep it busy."""
 
+import gc
 import json
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from incidents.intake.events import Event
 from incidents.intake.rule_filters import FILTERS, TESTS
-from incidents.intake.rules import Ruled, RuleTexts, apply_rules
+from incidents.intake.rules import Ruled, RuleTexts, apply_rules, read_tried_rules
+from incidents.services.rules import preview_rules
 from tests.incidents.ruling import EVENT, route
 
 BOMBS = [
@@ -160,3 +163,19 @@ def test_no_rule_raises_and_every_event_stays(
     assert len(ruled.events) == 2
     assert_stored_as_events(ruled)
     assert_no_mistake_of_ours(ruled)
+
+
+@pytest.mark.django_db
+def test_what_is_tried_does_not_stay_in_memory() -> None:
+    # Each preview has other texts; the largest take 12 MB.
+    empty: dict[str, Any] = {"headers": {}, "query": {}, "body": b"{}"}
+    tried = [weakref.ref(_tried(RuleTexts(title=f"Try {n}"), empty)) for n in range(50)]
+    gc.collect()
+
+    assert sum(program() is not None for program in tried) <= 10
+
+
+def _tried(texts: RuleTexts, message: dict[str, Any]) -> Any:
+    """A part of what a preview made of the texts."""
+    preview_rules(kind="webhook", texts=texts, **message)
+    return read_tried_rules(texts).templates["title"].evaluate
