@@ -12,7 +12,7 @@ from incidents.maintenance import LONGEST, next_occurrence, occurrence_at
 from incidents.models import MaintenanceWindow, Service
 from incidents.services.maintenance_effects import hold_service, release_service
 from incidents.services.maintenance_now import database_now
-from opsknight.errors import Conflict
+from opsknight.errors import Conflict, NotFound
 from opsknight.models import User
 from opsknight.services.configuration import (
     check,
@@ -108,11 +108,11 @@ def end_maintenance(
 
     Raises Conflict when it is over already.
     """
-    now = database_now()
-    if window.ended_at is not None or next_occurrence(window, now) is None:
-        raise Conflict("This maintenance is over already.")
-    has_held = occurrence_at(window, now) is not None
     with transaction.atomic():
+        now = _lock(window)
+        if window.ended_at is not None or next_occurrence(window, now) is None:
+            raise Conflict("This maintenance is over already.")
+        has_held = occurrence_at(window, now) is not None
         values = {"ended_at": now}
         save_changes(entity=window, values=values, action="maintenance.ended", actor=actor, ip=ip)
         if has_held:
@@ -124,11 +124,22 @@ def delete_maintenance(
     *, window: MaintenanceWindow, actor: User | None, ip: str | None = None
 ) -> None:
     """Delete a window; one that holds now ends by that."""
-    has_held = occurrence_at(window, database_now()) is not None
     service_id = window.service_id
     with transaction.atomic():
+        has_held = occurrence_at(window, _lock(window)) is not None
         delete_recorded(
             entity=window, fields=FIELDS, action="maintenance.deleted", actor=actor, ip=ip
         )
         if has_held:
             release_service(service_id)
+
+
+def _lock(window: MaintenanceWindow) -> datetime:
+    """The time when we are alone with the window: the sweep holds nothing more for it, and nobody
+    else ends it. Its `ended_at` is as it is then; raises NotFound when it was deleted meanwhile.
+    """
+    rows = MaintenanceWindow.objects.select_for_update().filter(pk=window.pk)
+    for ended_at in rows.values_list("ended_at", flat=True):
+        window.ended_at = ended_at
+        return database_now()
+    raise NotFound("This maintenance was deleted meanwhile.")

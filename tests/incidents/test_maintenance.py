@@ -1,5 +1,6 @@
 """Maintenance windows: alerts are recorded and page nobody; at the end what is open pages."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import AuditEntry, User
 from tests.factories import IncidentFactory
 from tests.incidents.storms import keys_of, results, send, storm_of, told
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -357,3 +359,42 @@ def test_window_that_cannot_be_meant_is_refused(
     assert list(caught.value.fields) == [field]
     assert reason is None or caught.value.fields[field] == [reason]
     assert not MaintenanceWindow.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("remove", [end_maintenance, delete_maintenance])
+def test_a_window_removed_as_it_begins_holds_nothing_any_more(
+    checkout: Service, remove: Callable[..., object]
+) -> None:
+    incident = IncidentFactory(service=checkout, escalate_at=timezone.now() - HOUR)
+    begins = window(checkout, timedelta(seconds=1), 90 * DAY)
+
+    def work() -> None:
+        try:
+            remove(window=MaintenanceWindow.objects.get(), actor=None)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():  # a sweep, which holds what escalates in the last moment
+            list(MaintenanceWindow.objects.select_for_update(no_key=True))
+            done = pool.submit(work)
+            wait_until(lambda: timezone.now() > begins.starts_at, 5, "it has begun")
+            follow_maintenance()
+            incident.refresh_from_db()
+            assert incident.escalate_at == begins.ends_at
+        done.result(10)
+
+    incident.refresh_from_db()
+    assert incident.escalate_at is not None
+    assert incident.escalate_at <= timezone.now()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_window_that_two_people_end_at_once_ends_once(checkout: Service) -> None:
+    held = window(checkout, -HOUR, HOUR)
+    twice = [MaintenanceWindow.objects.get(pk=held.pk) for _ in range(2)]
+    end_maintenance(window=twice[0], actor=None)
+
+    with pytest.raises(Conflict):
+        end_maintenance(window=twice[1], actor=None)
