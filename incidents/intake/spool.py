@@ -169,7 +169,8 @@ class Spool:
         digest = self._digest(record)
         if digest in self._aside:
             return
-        with open(self._folder / "unreadable", "ab") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with open(os.open(self._folder / "unreadable", flags, 0o600), "ab") as file:
             file.write(self._framed(record))
             file.flush()
             os.fsync(file.fileno())

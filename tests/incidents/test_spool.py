@@ -211,3 +211,14 @@ def test_a_damaged_segment_is_read_where_files_cannot_be_linked(
 
     assert everything(spool) == [b"second"]
     assert list((tmp_path / "spool").glob("*.damaged"))
+
+
+def test_nobody_else_reads_what_is_kept_wherever_the_folder_is(tmp_path: Path):
+    folder = tmp_path / "made-by-hand"
+    folder.mkdir(mode=0o755)
+    spool = Spool(folder, MANY, b"key")
+
+    spool.append([b"one"])
+    spool.put_aside(b"nonsense")
+
+    assert {path.stat().st_mode & 0o077 for path in folder.iterdir() if path.stat().st_size} == {0}
