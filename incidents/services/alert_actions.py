@@ -11,6 +11,7 @@ from django.db import transaction
 from incidents.models import Incident, Integration
 from incidents.services import lifecycle
 from incidents.services.delivery_records import DeliveryRecord, insert_deliveries
+from incidents.services.statements import run_all
 from opsknight.errors import InvalidInput, NotAllowed
 
 Action = Literal["acknowledge", "unacknowledge", "close", "delete", "notes"]
@@ -40,7 +41,7 @@ def act_on_incident(
             )
         known_as = {"dedup_key": incident.dedup_key or "", "incident": incident.pk}
         record.results = [became | known_as]
-        insert_deliveries([record])
+        run_all([insert_deliveries([record])])
 
 
 def _acknowledge(incident: Incident, who: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.db import connection
 from incidents.services.change_records import ChangeRow
 from incidents.services.columns import columns
 from incidents.services.intake_sql import as_json
+from incidents.services.statements import Statement
 
 MAX_REASON = 1000
 
@@ -36,10 +37,10 @@ class DeliveryRecord:
     change: ChangeRow | None = None  # what it brought, when that was no event
 
 
-def insert_deliveries(records: Sequence[DeliveryRecord]) -> None:
-    """Write them all; raises IntegrityError when one is there already."""
+def insert_deliveries(records: Sequence[DeliveryRecord]) -> Statement | None:
+    """Writes them all; an IntegrityError when one is there already."""
     if not records:
-        return
+        return None
     values = [
         (
             r.id, r.integration_id, r.kind, r.via, r.received_at, as_json(dict(r.headers)),
@@ -48,23 +49,22 @@ def insert_deliveries(records: Sequence[DeliveryRecord]) -> None:
         )
         for r in records
     ]  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO incidents_delivery
-              (id, integration_id, kind, via, received_at, headers, query, body, verdict, reason,
-               signature, results, was_spooled, replay_of)
-            SELECT v.id, v.integration_id, v.kind, v.via, v.received_at, v.headers::jsonb,
-                   v.query::jsonb, v.body, v.verdict, v.reason, v.signature, v.results::jsonb,
-                   v.was_spooled, v.replay_of
-            FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::timestamptz[],
-                        %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::text[],
-                        %s::text[], %s::bool[], %s::uuid[])
-              AS v (id, integration_id, kind, via, received_at, headers, query, body, verdict,
-                    reason, signature, results, was_spooled, replay_of)
-            """,
-            columns(values, 14),
-        )
+    return (
+        """
+        INSERT INTO incidents_delivery
+          (id, integration_id, kind, via, received_at, headers, query, body, verdict, reason,
+           signature, results, was_spooled, replay_of)
+        SELECT v.id, v.integration_id, v.kind, v.via, v.received_at, v.headers::jsonb,
+               v.query::jsonb, v.body, v.verdict, v.reason, v.signature, v.results::jsonb,
+               v.was_spooled, v.replay_of
+        FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::timestamptz[],
+                    %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::text[],
+                    %s::text[], %s::bool[], %s::uuid[])
+          AS v (id, integration_id, kind, via, received_at, headers, query, body, verdict,
+                reason, signature, results, was_spooled, replay_of)
+        """,
+        columns(values, 14),
+    )
 
 
 def stored_deliveries(ids: Iterable[UUID]) -> set[UUID]:

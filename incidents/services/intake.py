@@ -26,7 +26,8 @@ from incidents.services.delivery_records import DeliveryRecord, insert_deliverie
 from incidents.services.intake_routing import apply_routing, describe_routing, names_of_policies
 from incidents.services.intake_sql import AlertRow, EntryRow, Track
 from incidents.services.past_openings import Key, PastOpenings, past_openings
-from incidents.services.service_facts import ServiceFacts, facts_of
+from incidents.services.service_facts import ServiceFacts, read_facts, service_facts
+from incidents.services.statements import fetch_all, run_all
 from incidents.services.storms import Storms
 from opsknight.errors import NotAllowed, OpsKnightError
 
@@ -132,10 +133,16 @@ class _Work:
 
     def run(self) -> Batch | None:
         """The result, or None when another process opened one of our keys meanwhile."""
-        self.keys = sql.present_keys(
-            {r.integration_id for r in self.received} | {r.integration_id for r in self.records}
+        keys, facts = fetch_all(
+            [
+                sql.present_keys(
+                    {r.integration_id for r in self.received}
+                    | {r.integration_id for r in self.records}
+                ),
+                service_facts({r.service_id for r in self.received}),
+            ]
         )
-        self.services = facts_of({r.service_id for r in self.received})
+        self.keys, self.services = dict(keys), read_facts(facts)
         self.storms = Storms(self.services, self.now)
         self.policies = names_of_policies(r.routing for r in self.received)
         usable = [r.service_id in self.services and _opens(r, self.keys) for r in self.received]
@@ -145,15 +152,23 @@ class _Work:
         batch = Batch(
             [self._take(r) if ok else _gone(r) for r, ok in zip(self.received, usable, strict=True)]
         )
-        # First: what is resolved makes room for a new incident of the same key.
         known = [t for t in self.tracks if not t.is_new and not t.is_storm]
-        sql.update_incidents(known, self.now)
-        if not sql.insert_incidents([t for t in self.tracks if t.is_new], self.now):
+        new = [t for t in self.tracks if t.is_new]
+        insert = sql.insert_incidents(new, self.now)  # sets the ids, which the others need
+        _, inserted, *_ = run_all(
+            [
+                # First: what is resolved makes room for a new incident of the same key.
+                sql.update_incidents(known, self.now),
+                insert,
+                sql.insert_alerts(self.alerts, self.now),
+                sql.insert_entries(self.entries, self.now),
+                insert_deliveries(self._recorded(batch.outcomes)),
+            ]
+        )
+        if inserted != len(new):
             return None
         self.storms.save(self.now)
-        sql.insert_alerts(self.alerts, self.now)
-        sql.insert_entries(self.entries, self.now)
-        self._record(batch.outcomes)
+        insert_changes([r.change for r in self.records if r.change is not None])
         batch.changed_ids = [t.id for t in self.tracks]
         batch.has_triggered = any(
             t.status == "triggered" and (t.is_new or t.is_roused) for t in self.tracks
@@ -161,8 +176,8 @@ class _Work:
         batch.has_settled = any(t.is_settled for t in self.tracks)
         return batch
 
-    def _record(self, outcomes: Sequence[Outcome]) -> None:
-        """Write each delivery with what became of its events."""
+    def _recorded(self, outcomes: Sequence[Outcome]) -> list[DeliveryRecord]:
+        """Each delivery with what became of its events."""
         records = {r.id: r for r in self.records if r.integration_id in self.keys}
         for record in records.values():
             record.results = [{"action": "changed"}] if record.change else []
@@ -174,8 +189,7 @@ class _Work:
             if outcome.error is not None:
                 ours.verdict = Delivery.Verdict.REFUSED
                 ours.reason = outcome.error.message
-        insert_deliveries(list(records.values()))
-        insert_changes([r.change for r in self.records if r.change is not None])
+        return list(records.values())
 
     def _look_up(self, received: list[Received]) -> None:
         keys = {(r.service_id, r.event.dedup_key) for r in received}
@@ -205,6 +219,8 @@ class _Work:
         track = self.open.get(key)
         if track is None and (storm := self.storms.holder_of(key)) is not None:
             return self._take_folded(received, storm)
+        if track is not None and event.action == "resolve":
+            self._resolve_folded(key)
         decision = decide(
             event,
             status=track.status if track else None,
@@ -296,6 +312,12 @@ class _Work:
                 return Outcome(event.dedup_key, "resolved", "", storm, storm.status)
             case _:
                 assert_never(event.action)
+
+    def _resolve_folded(self, key: Key) -> None:
+        """A key may be open by itself and in a storm: two processes met the flood at once."""
+        if (storm := self.storms.holder_of(key)) is not None:
+            self.storms.resolve(key)
+            self._touch(storm)
 
     def _join_storm(self, received: Received, storm: Track, result: Result, what: str) -> Outcome:
         if self._shows_joined(storm):

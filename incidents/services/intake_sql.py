@@ -74,20 +74,13 @@ class EntryRow:
     sender: str
 
 
-def present_keys(ids: Iterable[int | None]) -> dict[int | None, str | None]:
-    """The key of each integration of the ids that exists; None: it is disabled."""
-    wanted = [i for i in ids if i is not None]
-    if not wanted:
-        return {}
-    return dict(
-        _rows(
-            """
-            SELECT id, CASE WHEN enabled THEN key END
-            FROM incidents_integration WHERE id = ANY(%s)
-            """,
-            [wanted],
-        )
-    )
+def present_keys(ids: Iterable[int | None]) -> Statement:
+    """Asks for the id and key of each integration of the ids that exists; None: it is disabled."""
+    text = """
+        SELECT id, CASE WHEN enabled THEN key END
+        FROM incidents_integration WHERE id = ANY(%s)
+        """
+    return text, [[i for i in ids if i is not None]]
 
 
 def existing_policies(ids: Iterable[int]) -> dict[int, str]:
@@ -174,14 +167,14 @@ def early_resolves(keys: set[Key], now: datetime) -> dict[Key, datetime]:
     return {(row[0], row[1]): row[2] for row in rows}
 
 
-def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
-    """Write the new incidents and set their ids; False when a key was taken meanwhile.
+def insert_incidents(tracks: Sequence[Track], now: datetime) -> Statement | None:
+    """Set the ids of the new incidents and write them, but those whose key was taken meanwhile.
 
     Their timers are due by the database's clock, like the engine's question: a web server whose
     clock is ahead delays no page.
     """
     if not tracks:
-        return True
+        return None
     ids = _rows(
         "SELECT nextval('incidents_incident_id_seq') FROM generate_series(1, %s)", [len(tracks)]
     )
@@ -197,7 +190,7 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
         )
         for t in ordered
     ]  # fmt: skip
-    inserted = _run(
+    return (
         """
         INSERT INTO incidents_incident
           (id, service_id, title, description, status, urgency, dedup_key, alert_count,
@@ -217,19 +210,18 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> bool:
         """,
         [now, now, *columns(values, 19)],
     )
-    return inserted == len(tracks)
 
 
-def update_incidents(tracks: Sequence[Track], now: datetime) -> None:
+def update_incidents(tracks: Sequence[Track], now: datetime) -> Statement | None:
     """Write back the incidents that were open before; they are locked."""
     if not tracks:
-        return
+        return None
     values = [
         (t.id, t.status, t.new_alerts, t.last_alert_at, t.acknowledged_at, t.resolved_at,
          t.quiet_since)
         for t in tracks
     ]  # fmt: skip
-    _run(
+    return (
         """
         UPDATE incidents_incident i
         SET status = v.status,
@@ -252,10 +244,10 @@ def update_incidents(tracks: Sequence[Track], now: datetime) -> None:
     )
 
 
-def insert_alerts(alerts: Sequence[AlertRow], now: datetime) -> None:
+def insert_alerts(alerts: Sequence[AlertRow], now: datetime) -> Statement | None:
     """Write every event of the batch as it was understood."""
     if not alerts:
-        return
+        return None
     values = []
     for alert in alerts:
         received, event = alert.received, alert.received.event
@@ -268,7 +260,7 @@ def insert_alerts(alerts: Sequence[AlertRow], now: datetime) -> None:
                 received.delivery_id,
             )
         )  # fmt: skip
-    _run(
+    return (
         """
         INSERT INTO incidents_alert
           (service_id, integration_id, incident_id, action, dedup_key, summary, source, severity,
@@ -286,12 +278,12 @@ def insert_alerts(alerts: Sequence[AlertRow], now: datetime) -> None:
     )
 
 
-def insert_entries(entries: Sequence[EntryRow], now: datetime) -> None:
+def insert_entries(entries: Sequence[EntryRow], now: datetime) -> Statement | None:
     """Write the timeline of the batch."""
     if not entries:
-        return
+        return None
     values = [(e.track.id, e.kind, e.message, e.sender) for e in entries]
-    _run(
+    return (
         """
         INSERT INTO incidents_timelineentry (incident_id, kind, message, actor_label, at, data)
         SELECT v.incident_id, v.kind, v.message, v.sender, %s, '{}'
@@ -317,10 +309,3 @@ def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         cursor.execute(statement, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
-
-
-def _run(statement: str, parameters: Sequence[Any]) -> int:
-    """How many rows it touched."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return int(cursor.rowcount)

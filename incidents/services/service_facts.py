@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
 from incidents.maintenance import Maintenance, maintenance_at
+from incidents.services.statements import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,13 @@ FROM incidents_service s WHERE s.id = ANY(%s) ORDER BY s.id FOR KEY SHARE OF s
 """
 
 
-def facts_of(ids: Iterable[int]) -> dict[int, ServiceFacts]:
-    """Those of the ids whose service exists, locked against deletion until commit."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FACTS, [list(ids)])
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+def service_facts(ids: Iterable[int]) -> Statement:
+    """Asks for what `read_facts` reads, and locks the services against deletion until commit."""
+    return _FACTS, [list(ids)]
+
+
+def read_facts(rows: Iterable[tuple[Any, ...]]) -> dict[int, ServiceFacts]:
+    """Those services that exist, by id."""
     return {
         row[0]: ServiceFacts(
             id=row[0],
