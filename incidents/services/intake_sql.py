@@ -13,6 +13,7 @@ from django.db import connection
 from incidents.intake.decoding import storable
 from incidents.policies import policy_model
 from incidents.services.columns import array_literal, columns
+from incidents.services.statements import Statement
 
 if TYPE_CHECKING:
     from incidents.services.intake import Received
