@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from opsknight.errors import OpsKnightError
@@ -149,6 +149,8 @@ def parse_time(value: object) -> datetime | None:
     text = re.sub(r"(\.\d{6})\d+", r"\1", value.strip())
     try:
         moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None or not 1970 <= moment.year <= 9000:
+            return None
+        return moment.astimezone(UTC)  # PostgreSQL refuses zones beyond 16 hours
     except ValueError:
         return None
-    return moment if moment.tzinfo is not None and 1970 <= moment.year <= 9000 else None

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from incidents.models import Alert, Incident, Integration, Service, TimelineEntry
 from tests.incidents.doors import Door, integration, knock
@@ -429,3 +428,13 @@ def test_more_alerts_than_a_group_can_have_are_refused(knock: Door):
     assert answer.status_code == 400
     assert list(answer.json()["error"]["fields"]) == ["alerts"]
     assert Alert.objects.count() == 0
+
+
+@pytest.mark.parametrize("zone", ["+23:59", "-23:59"])
+def test_strange_clock_loses_no_alert(knock: Door, integration: Integration, zone: str):
+    # PostgreSQL knows no zone so far from Greenwich.
+    payload = TRIGGER["payload"] | {"timestamp": f"2026-11-23T10:00:00{zone}"}  # type: ignore[operator]
+
+    answer = knock.event(integration, **TRIGGER | {"payload": payload})
+
+    assert answer.status_code == 202
