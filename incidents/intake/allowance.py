@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 SECONDS = 60
 SHARES = 50  # of the limit; what one process may hold unused
 MAX_REMEMBERED = 20_000
+AWAY_SECONDS = 5.0  # that a Redis that did not answer is left alone
 LEASE_PREFIX = settings.REDIS_PREFIX + "intake:"
 
 
@@ -35,12 +36,36 @@ class _Account:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+class _Counter:
+    """The counts in Redis. While it hangs, one call in a while finds that out, not every one."""
+
+    def __init__(self) -> None:
+        self._is_away = False
+        self._again_at = 0.0
+
+    def granted(self, key: str, limit: int, share: int) -> int:
+        """How much of the share is still free of the minute's limit; all of it without Redis."""
+        if self._is_away:
+            if time.monotonic() < self._again_at:
+                return share
+            self._again_at = time.monotonic() + AWAY_SECONDS  # the others need not wait with us
+        try:
+            taken = _taken(key, share)
+        except redis.RedisError as error:
+            logger.warning("Redis does not answer (%s); this process counts alone.", error)
+            self._is_away, self._again_at = True, time.monotonic() + AWAY_SECONDS
+            return share
+        self._is_away = False
+        return max(0, min(share, limit - (taken - share)))
+
+
 class Allowance:
     """The accounts of this process; `name` keeps what is counted apart from other counts."""
 
     def __init__(self, name: str) -> None:
         self._prefix = f"{LEASE_PREFIX}{name}:"
         self._accounts: OrderedDict[int, _Account] = OrderedDict()
+        self._counter = _Counter()
 
     async def take(self, integration_id: int, *, limit: int, cost: int) -> None:
         """Take `cost` events of `limit` a minute; raises TooManyRequests. A limit of 0 is none."""
@@ -56,7 +81,7 @@ class Allowance:
             raise _too_many(limit)
         lease = sync_to_async(_lease, thread_sensitive=False)
         key = f"{self._prefix}{integration_id}:{minute}"
-        if not await lease(account, key, minute, limit, cost):
+        if not await lease(self._counter, account, key, minute, limit, cost):
             raise _too_many(limit)
 
     def _account(self, integration_id: int) -> _Account:
@@ -68,13 +93,15 @@ class Allowance:
         return account
 
 
-def _lease(account: _Account, key: str, minute: int, limit: int, cost: int) -> bool:
+def _lease(
+    counter: _Counter, account: _Account, key: str, minute: int, limit: int, cost: int
+) -> bool:
     with account.lock:  # those who came meanwhile live on what the first one fetches
         if account.minute != minute:
             account.minute, account.left, account.is_spent = minute, 0, False
         if account.left < cost and not account.is_spent:
             share = max(cost, limit // SHARES)
-            granted = _granted(key, limit, share)
+            granted = counter.granted(key, limit, share)
             account.left += granted
             account.is_spent = granted < share
         if account.left < cost:
@@ -83,17 +110,12 @@ def _lease(account: _Account, key: str, minute: int, limit: int, cost: int) -> b
         return True
 
 
-def _granted(key: str, limit: int, share: int) -> int:
-    """How much of the share is still free of the minute's limit."""
-    try:
-        with _client().pipeline(transaction=False) as pipeline:
-            pipeline.incrby(key, share)
-            pipeline.expire(key, 2 * SECONDS)
-            taken = int(pipeline.execute()[0])
-    except redis.RedisError as error:
-        logger.warning("Redis does not answer (%s); this process counts alone.", error)
-        return share
-    return max(0, min(share, limit - (taken - share)))
+def _taken(key: str, share: int) -> int:
+    """What is taken of the minute's limit, the share included."""
+    with _client().pipeline(transaction=False) as pipeline:
+        pipeline.incrby(key, share)
+        pipeline.expire(key, 2 * SECONDS)
+        return int(pipeline.execute()[0])
 
 
 @cache

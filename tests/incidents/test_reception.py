@@ -1,11 +1,14 @@
 """What the door records of everything that comes with a right key, and how much it takes."""
 
 import json
+import socket
+import time
 import uuid
 from typing import Any
 
 import pytest
 import redis
+from asgiref.sync import async_to_sync
 from django.conf import settings
 
 from incidents.intake import allowance as allowances
@@ -227,3 +230,22 @@ def test_the_usual_limit_is_6000_events_a_minute():
 
     assert Integration(service=service, name="Any", kind="events").rate_limit == 6000
     assert settings.INTAKE_MAX_BODY_BYTES == 1024 * 1024
+
+
+def test_a_redis_that_hangs_slows_the_door_once_and_not_for_each_integration(
+    integration: Integration, monkeypatch: pytest.MonkeyPatch
+):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, answers nothing
+        hung = redis.Redis(port=silent.getsockname()[1], socket_timeout=0.5, retry=None)
+        monkeypatch.setattr(allowances, "_client", lambda: hung)
+        counting = Allowance("events")
+
+        async def all_of_them() -> float:
+            begin = time.monotonic()
+            for number in range(10):
+                await counting.take(number, limit=6000, cost=1)
+            return time.monotonic() - begin
+
+        seconds = async_to_sync(all_of_them)()
+
+    assert seconds < 2
