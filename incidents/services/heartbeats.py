@@ -158,17 +158,21 @@ def _deliveries_wait() -> bool:
 
 
 def _give_grace() -> None:
+    # Never longer than a whole wait: a clock that was set back leaves times far ahead.
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE incidents_heartbeat
-            SET due_at = greatest(
-              due_at,
-              statement_timestamp() + make_interval(secs => greatest(grace_seconds, %s)))
+            SET due_at = least(
+              greatest(
+                due_at,
+                statement_timestamp() + make_interval(secs => greatest(grace_seconds, %s))),
+              statement_timestamp()
+                + make_interval(secs => interval_seconds + greatest(grace_seconds, %s)))
             WHERE id IN (SELECT id FROM incidents_heartbeat WHERE due_at IS NOT NULL
                          ORDER BY integration_id FOR UPDATE)
             """,
-            [FRESH_GRACE_SECONDS],
+            [FRESH_GRACE_SECONDS, FRESH_GRACE_SECONDS],
         )
 
 

@@ -446,3 +446,19 @@ def test_a_save_without_a_difference_changes_no_wait(knock: Door, backup: Integr
     )
 
     assert beat_of(backup).due_at == before
+
+
+def test_a_clock_of_the_database_that_is_set_back_delays_no_alarm_by_more_than_one_wait(
+    backup: Integration,
+):
+    an_hour = timedelta(hours=1)
+    open_missed_heartbeats()
+    # All this was noted by a clock that was four hours ahead.
+    Heartbeat.objects.update(interval_seconds=3600, grace_seconds=300, due_at=Now() + 4 * an_hour)
+    HeartbeatSweep.objects.update(at=Now() + 4 * an_hour)
+
+    open_missed_heartbeats()
+
+    due_at = beat_of(backup).due_at
+    assert due_at is not None
+    assert due_at <= timezone.now() + timedelta(seconds=3600 + 300)
