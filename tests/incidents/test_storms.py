@@ -14,6 +14,7 @@ from incidents.services.lifecycle import acknowledge_incidents, resolve_incident
 from incidents.services.storm_sweep import resolve_quiet
 from opsknight.models import User
 from tests.escalations.walk import paged, policy_of
+from tests.factories import IncidentFactory
 from tests.incidents.storms import (
     calm_down,
     event_of,
@@ -266,3 +267,18 @@ def test_storm_of_alerts_that_a_route_suppresses_pages_only_when_another_joins(
     assert (after.pk, after.status) == (before.pk, "triggered")
     assert after.escalate_at is not None
     assert batch.has_triggered
+
+
+def test_a_key_that_is_open_by_itself_and_in_a_storm_is_resolved_in_both(shop: Service) -> None:
+    send(shop, *keys_of("disk", 4))
+    storm = storm_of(shop)
+    # Two processes that meet the flood at the same moment, or a person, open what the storm holds.
+    own = IncidentFactory(service=shop, dedup_key="disk-3")
+
+    send(shop, "disk-3", action="resolve")
+
+    storm.refresh_from_db()
+    own.refresh_from_db()
+    assert own.status == "resolved"
+    assert storm.firing_count == 0
+    assert firing(storm) == set()
