@@ -21,7 +21,7 @@ from incidents.delivery_search import (
     narrowed_deliveries,
     require_moment,
 )
-from incidents.filters import MAX_ID
+from incidents.filters import read_id
 from incidents.models import Delivery
 from incidents.models.delivery import incident_id_of
 from incidents.selectors import (
@@ -223,9 +223,10 @@ class DeliveryViewSet(ApiViewSet):
         text = request.query_params.get("integration", "")
         if not text:
             return None
-        if not (text.isascii() and text.isdigit()) or int(text[:20]) > MAX_ID:
+        number = read_id(text)
+        if number is None:
             raise _wrong("integration", "Use an id, a whole number.")
-        return int(text)
+        return number
 
     def _search(self, request: Request) -> DeliverySearch:
         query = request.query_params

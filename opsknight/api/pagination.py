@@ -24,7 +24,7 @@ class CursorPagination(pagination.CursorPagination):
         text = request.query_params.get("limit")
         if text is None:
             return self.page_size
-        if not (text.isascii() and text.isdigit()) or not text.strip("0"):
+        if not (text.isascii() and text.isdigit()) or not text[:10].strip("0"):
             raise ValidationError({"limit": ["Use a whole number from 1 to 200."]})
         return min(int(text[:10]), self.max_page_size)
 
