@@ -1,14 +1,15 @@
 """Forms of maintenance windows. What a window may be is decided by `services.maintenance`."""
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 
 from incidents.models import MaintenanceWindow
 from incidents.services.maintenance import WindowValues
-from opsknight.wall_clock import first_instant, last_instant
+from opsknight.wall_clock import LAST_YEAR, first_instant, last_instant
 from opsknight.web.forms import TimeZoneField
 
 REASON_LENGTH = 200
@@ -67,6 +68,10 @@ class WindowForm(forms.Form):
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}),
         help_text="The last day on which it may start. Empty: until somebody ends it.",
+        validators=[
+            MaxValueValidator(date(LAST_YEAR, 12, 31), f"Use a year up to {LAST_YEAR}."),
+            MinValueValidator(date(1970, 1, 1), "This is in the past."),
+        ],
     )
 
     @classmethod

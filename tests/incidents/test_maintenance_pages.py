@@ -106,6 +106,10 @@ def test_window_is_planned_in_the_time_of_its_zone(bob: User, checkout: Service)
         ({"reason": ""}, "reason"),
         ({"repeat": "hourly"}, "repeat"),
         ({"repeat_until": "2190-02-01"}, "repeat_until"),
+        (
+            {"repeat_until": "9999-12-31", "time_zone": "America/New_York"},
+            "repeat_until",
+        ),
     ],
 )
 def test_wrong_plan_is_named(
