@@ -32,6 +32,7 @@ LEASE_PREFIX = settings.REDIS_PREFIX + "intake:"
 class _Account:
     minute: int = -1
     left: int = 0
+    leased: int = 0  # by this process; bounds it when it counts alone
     is_spent: bool = False  # nothing more to lease this minute
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -98,11 +99,13 @@ def _lease(
 ) -> bool:
     with account.lock:  # those who came meanwhile live on what the first one fetches
         if account.minute != minute:
-            account.minute, account.left, account.is_spent = minute, 0, False
+            account.minute, account.left, account.leased = minute, 0, 0
+            account.is_spent = False
         if account.left < cost and not account.is_spent:
             share = max(cost, limit // SHARES)
-            granted = counter.granted(key, limit, share)
+            granted = min(counter.granted(key, limit, share), limit - account.leased)
             account.left += granted
+            account.leased += granted
             account.is_spent = granted < share
         if account.left < cost:
             return False
