@@ -27,6 +27,7 @@ from opsknight.errors import OpsKnightError
 logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS: Final = 100
+MAX_OF_ADDRESS: Final = 50  # of them; a mail server in front has about 20
 MAX_RECIPIENTS: Final = 100  # the least that RFC 5321 allows
 MAX_LINE_BYTES: Final = 128 * 1024  # RFC 5321 says 1000; many programs write HTML in one line
 COMMAND_SECONDS: Final = 120.0  # that a sender has for its next command, or for a whole mail
@@ -61,6 +62,11 @@ class MailDoor:
     def connect(self) -> "MailConnection":
         """A protocol for the next connection."""
         return MailConnection(self)
+
+    def is_full(self, address: str) -> bool:
+        """Whether there is no room for one more connection from that address."""
+        others = sum(connection.address == address for connection in self.connections)
+        return len(self.connections) >= MAX_CONNECTIONS or others >= MAX_OF_ADDRESS
 
     def close_idle(self) -> None:
         """Hang up on everybody who is not sending a mail at this moment."""
@@ -155,6 +161,7 @@ class MailConnection(SMTP):
         )
         self._door = door
         self._is_refused = False
+        self.address = ""
         self._end: asyncio.TimerHandle | None = None
         self._taken_bytes = 0  # since the last command
         self.is_at_work = False  # a mail is on its way in
@@ -164,7 +171,8 @@ class MailConnection(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless too many are here."""
-        if len(self._door.connections) >= MAX_CONNECTIONS:
+        self.address = (transport.get_extra_info("peername") or ("",))[0]
+        if self._door.is_full(self.address):
             self._is_refused = True
             assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - for the type checker
             transport.write(b"421 4.3.2 Too many connections. Come back later.\r\n")

@@ -29,8 +29,14 @@ class Mailer:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def client(self) -> smtplib.SMTP:
-        return smtplib.SMTP("127.0.0.1", self.port, local_hostname="monitor", timeout=SECONDS)
+    def client(self, source: str = "127.0.0.1") -> smtplib.SMTP:
+        return smtplib.SMTP(
+            "127.0.0.1",
+            self.port,
+            local_hostname="monitor",
+            timeout=SECONDS,
+            source_address=(source, 0),
+        )
 
     def send(
         self,
@@ -272,6 +278,21 @@ def test_connections_beyond_the_limit_are_told_to_come_again(
 
     assert refused.value.smtp_code == 421
     assert answer == 250
+
+
+def test_one_address_cannot_take_all_connections(
+    mailer: Mailer, inbox: Integration, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(mail_door, "MAX_OF_ADDRESS", 2)
+
+    with mailer.client(), mailer.client():
+        with pytest.raises(smtplib.SMTPConnectError) as refused:
+            mailer.client()
+        with mailer.client("127.0.0.2") as other:
+            answer = other.noop()[0]
+
+    assert answer == 250
+    assert refused.value.smtp_code == 421
 
 
 def test_the_limit_of_the_integration_makes_the_sender_keep_the_mail(
