@@ -17,6 +17,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.exceptions import ImproperlyConfigured
 
 RECONNECT_SECONDS = 5.0
+# How soon an end notices that the other is gone without a word: a cut network, a dead machine. By
+# default we would wait for minutes with whatever we hold, and the server keep the rows of a dead
+# transaction locked for hours.
+NOTICE_SILENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+    "options": "-c idle_in_transaction_session_timeout=60000",
+}
 
 
 class Env(environ.Env):  # type: ignore[misc]  # the library has no types
@@ -134,7 +145,7 @@ def database_from_url(url: str) -> dict[str, Any]:
     if config.get("ENGINE") != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
     query = parse_qs(urlsplit(url).query)
-    options: dict[str, Any] = {key: values[-1] for key, values in query.items()}
+    options: dict[str, Any] = NOTICE_SILENCE | {key: values[-1] for key, values in query.items()}
     try:
         limit = int(options.pop("connection_limit", 0)) or env.int("DATABASE_POOL_SIZE", default=40)
         timeout = float(options.pop("pool_timeout", 10))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 
 from config.env import Secrets, database_from_url, env, mail_domain, sns_endpoint
 from tests.stack import ROOT
@@ -83,6 +84,26 @@ def test_a_database_that_is_back_is_noticed_within_seconds() -> None:
     # The pool's own default doubles its pauses for five minutes.
     assert options["pool"]["reconnect_timeout"] <= 5
     assert options["pool"]["timeout"] <= 10
+
+
+def test_a_connection_whose_other_end_is_gone_is_noticed_within_seconds() -> None:
+    options = database_from_url("postgresql://opsknight@db/opsknight?connect_timeout=3")["OPTIONS"]
+
+    silence = options["keepalives_idle"] + (
+        options["keepalives_interval"] * options["keepalives_count"]
+    )
+    assert silence <= 30
+    assert options["tcp_user_timeout"] <= 30_000
+    assert options["connect_timeout"] == "3"  # the URL's own holds
+
+
+@pytest.mark.django_db
+def test_a_process_that_froze_or_lost_its_network_in_a_transaction_lets_go_of_its_rows() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        (timeout,) = cursor.fetchone()
+
+    assert timeout == "1min"
 
 
 @pytest.mark.parametrize(
