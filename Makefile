@@ -24,7 +24,7 @@ demo: $(VENV)/installed ## Load a believable company: teams, schedules, 30 days 
 	@$(BIN)/python -m config.command load_demo
 
 test: $(VENV)/installed-dev ## Install what tests need and run them all (args="-k door" for some)
-	$(BIN)/pytest $(args)
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(args)
 
 bench: $(VENV)/installed-dev ## Print the figures that we promise (only=intake for one part)
 	@$(BIN)/python -m bench $(only)

@@ -112,7 +112,11 @@ class Stack:
 
     def pids(self) -> dict[str, int]:
         """The process number of each part by its name: web, beat, redis, postgres, or a queue."""
-        return {_part(child): child.pid for child in psutil.Process(self.supervisor.pid).children()}
+        found = {}
+        for child in psutil.Process(self.supervisor.pid).children():
+            with contextlib.suppress(psutil.Error):  # it ends at this moment
+                found[_part(child)] = child.pid
+        return found
 
     def manage(self, *arguments: str) -> str:
         """Run a management command inside this installation and return what it prints."""

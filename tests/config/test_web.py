@@ -1,5 +1,6 @@
 """What one web process does to strangers, and before anybody is asked."""
 
+import contextlib
 import resource
 import signal
 import socket
@@ -32,16 +33,12 @@ def port() -> Iterator[int]:
 def talk(port: int, head: bytes, body: bytes = b"") -> bytes:
     """Say something as a stranger would; everything that comes back until the end."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        try:
-            connection.sendall(head + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n" + body)
-        except OSError:
-            pass  # it is tired of us; what it said may be here all the same
         answer = b""
-        try:
+        with contextlib.suppress(OSError):  # it is tired of us; what it said may be here
+            connection.sendall(head + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n" + body)
+        with contextlib.suppress(ConnectionResetError):
             while chunk := connection.recv(65536):
                 answer += chunk
-        except ConnectionResetError:
-            pass
         return answer
 
 

@@ -6,6 +6,7 @@ Run by tests/realtime/server.py as `python -m tests.realtime.live_app <port>`.
 import json
 import sys
 import threading
+import time
 from typing import Any
 
 from config.asgi import application as opsknight_application
@@ -17,6 +18,7 @@ from realtime.access import EVERYBODY, team_channel
 from realtime.topics import LiveMessage
 
 renders: list[list[int]] = []
+started_at = time.monotonic()
 
 
 def render_users(ids: list[int]) -> list[LiveMessage]:
@@ -66,6 +68,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         "streams": streams.count_streams(),
         "renders": renders,
         "threads": threading.active_count(),
+        "age_seconds": time.monotonic() - started_at,
     }
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": json.dumps(inside).encode()})

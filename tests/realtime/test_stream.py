@@ -6,7 +6,7 @@ import pytest
 
 from opsknight.models import User
 from tests.factories import TeamFactory, UserFactory
-from tests.realtime.server import LiveServer, session_cookie
+from tests.realtime.server import LiveServer, eventually, session_cookie
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,6 +105,8 @@ def test_page_hears_what_changed_between_its_reading_and_its_stream(
     live: LiveServer, bob: User
 ) -> None:
     first = live.open_page(bob)
+    # A younger server does not know what there was five seconds ago.
+    assert eventually(lambda: live.inside()["age_seconds"] > 7)
     live.publish("mark", 7)
     first.wait_for("mark")
 

@@ -347,6 +347,9 @@ def test_a_service_is_created_with_an_integration_whose_key_is_not_logged(desk: 
             "description": "",
             "team": "",
             "escalation_policy": "",
+            "storm_threshold": "60",
+            "flapping_openings": "5",
+            "flapping_minutes": "30",
             **integrations,
         },
     )
