@@ -20,7 +20,7 @@ from django.db import Error, connection
 
 from incidents.intake.announcer import Announcer
 from incidents.intake.spool import Spool, SpoolFull
-from incidents.intake.spooling import Drainer, keep, shared_spool
+from incidents.intake.spooling import Drainer, keep, parts, shared_spool
 from incidents.intake.storing import Submission, queued, store
 from incidents.services.delivery_records import DeliveryRecord
 from incidents.services.intake import Outcome, Received
@@ -105,7 +105,8 @@ class GroupCommitter:
         try:
             batch = [self._queue.get(timeout=IDLE_SECONDS)]
         except queue.Empty:
-            connection.close()
+            with suppress(Error):  # whatever it was: the next batch asks for another one
+                connection.close()
             self.is_idle.set()
             batch = [self._queue.get()]
             self.is_idle.clear()
@@ -135,15 +136,15 @@ class GroupCommitter:
         open_ones = [s for s in submissions if s.outcomes is None and s.error is None]
         recorded = [s for s in open_ones if s.record is not None]
         try:
-            keep(self._spool, recorded)
+            for part in parts(recorded, MAX_WAITING):
+                keep(self._spool, part)
+                for submission in part:
+                    if submission.error is None:
+                        submission.outcomes = queued(submission)
         except SpoolFull as error:
-            logger.error("The spool cannot keep %d deliveries: %s", len(recorded), error)
+            logger.error("The spool cannot keep all of %d deliveries: %s", len(recorded), error)
         except Exception:  # the last resort: everybody gets an answer
             logger.exception("Keeping %d deliveries failed.", len(recorded))
-        else:
-            for submission in recorded:
-                if submission.error is None:
-                    submission.outcomes = queued(submission)
         for submission in open_ones:
             if submission.outcomes is None and submission.error is None:
                 submission.error = _unavailable("The database does not answer.")

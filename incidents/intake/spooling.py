@@ -3,10 +3,9 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -22,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 0.25
 TOGETHER = 100  # submissions in one transaction
+PART_BYTES = 16 * 1024 * 1024  # of bodies that are written, or stored, together
 
 
 @dataclass(slots=True)
@@ -45,6 +45,20 @@ def shared_spool() -> Spool:
     return Spool(settings.SPOOL, settings.SPOOL_MAX_BYTES, settings.SECRET_KEY.encode())
 
 
+def parts(submissions: Iterable[Submission], most: int) -> Iterator[list[Submission]]:
+    """The submissions in order, as many at a time as memory bears, and at most so many."""
+    part: list[Submission] = []
+    size = 0
+    for submission in submissions:
+        part.append(submission)
+        size += submission.weight[1]
+        if len(part) >= most or size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
 def keep(spool: Spool, submissions: Sequence[Submission]) -> None:
     """Put submissions, which all have a record, on disk; raises SpoolFull, then none is.
 
@@ -52,11 +66,12 @@ def keep(spool: Spool, submissions: Sequence[Submission]) -> None:
     """
     records = []
     for submission in submissions:
+        if (record := submission.record) is None:
+            continue
         try:
-            if submission.record is not None:
-                records.append(_encoded(submission.record, submission.received))
+            records.append(_encoded(record, submission.received))
         except UNWRITABLE:
-            logger.exception("Delivery %s cannot be kept on disk.", submission.record.id)
+            logger.exception("Delivery %s cannot be kept on disk.", record.id)
             submission.error = Failed("The event was not stored: something broke on our side.")
     if records:
         spool.append(records)
@@ -110,12 +125,12 @@ class Drainer:
                 self._spool.remove(segment)
 
     def _drain_segment(self, segment: Path) -> None:
-        entries = self._entries(segment)
+        waiting = (Submission(e.received, e.record) for e in self._entries(segment))
         count = 0
-        while group := list(islice(entries, TOGETHER)):
-            present = stored_deliveries(entry.record.id for entry in group)
+        for group in parts(waiting, TOGETHER):
             # By id: what was kept when the database hung is kept again when it breaks then.
-            by_id = {e.record.id: Submission(e.received, e.record) for e in group}
+            by_id = {s.record.id: s for s in group if s.record is not None}
+            present = stored_deliveries(by_id)
             fresh = [submission for number, submission in by_id.items() if number not in present]
             if fresh:
                 store(fresh, self._announce)

@@ -30,7 +30,7 @@ MANY = 1 << 30
 
 
 def delivery(
-    integration: Integration, key: str, action: Any = "trigger", **fields: Any
+    integration: Integration, key: str, action: Any = "trigger", body: bytes = b"{}", **fields: Any
 ) -> Submission:
     """A delivery of one event."""
     record = DeliveryRecord(
@@ -41,7 +41,7 @@ def delivery(
         received_at=timezone.now() - timedelta(minutes=10),
         headers={},
         query={},
-        body=b"{}",
+        body=body,
         verdict="accepted",
     )
     event = Event(action=action, dedup_key=key, summary=f"{key} is down", **fields)
@@ -198,3 +198,33 @@ def test_what_cannot_be_read_is_put_aside_once_however_often_it_is_tried(
 
     assert list(spool.read(tmp_path / "spool" / "unreadable")) == [b"nonsense"]
     assert spool.is_waiting()
+
+
+def test_a_crowd_goes_to_disk_in_parts_so_that_a_full_disk_refuses_only_the_rest(
+    integration: Integration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooling, "PART_BYTES", 10_000)
+    committer = GroupCommitter(Spool(tmp_path / "small", 35_000, b"key"), Announcer())
+    crowd = [delivery(integration, f"disk-{n}", body=b"x" * 10_000) for n in range(5)]
+
+    committer._keep(crowd)
+
+    kept = [submission.outcomes is not None for submission in crowd]
+    assert kept == [True, True, True, False, False]
+    assert all(submission.error for submission in crowd[3:])
+
+
+def test_large_deliveries_come_off_the_disk_a_few_at_a_time(
+    integration: Integration,
+    spool: Spool,
+    drain: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spooling, "PART_BYTES", 10_000)
+    keep(spool, [delivery(integration, f"disk-{n}", body=b"x" * 5_000) for n in range(8)])
+
+    drain()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(DISTINCT xmin::text) FROM incidents_delivery")
+        assert cursor.fetchone()[0] == 4
