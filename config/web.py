@@ -48,6 +48,7 @@ class Protocol(HttpToolsProtocol):
         self._message_bytes = 0
         self._body_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._is_head_awaited = True  # by the deadline; else a body
 
     def connection_made(self, transport: Any) -> None:
         """Give a new connection a while to say what it wants."""
@@ -62,10 +63,12 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; what does not end is cut off."""
-        if self._is_in_head and self._deadline is None:
-            self._expect_within(HEAD_SECONDS)
         self._message_bytes += len(data)
         super().data_received(data)
+        if self._message_bytes == 0:  # it was complete, as nearly every request is
+            return
+        if self._deadline is None or self._is_in_head != self._is_head_awaited:
+            self._expect_within(HEAD_SECONDS if self._is_in_head else BODY_SECONDS)
         if self._is_in_head and self._message_bytes > MAX_HEAD_BYTES:
             self.send_400_response("The request's headers are too large.")
         elif self._message_bytes > MAX_MESSAGE_BYTES:
@@ -86,7 +89,6 @@ class Protocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("Too many requests wait in one connection.")  # answered with 400
         self._is_in_head = False
-        self._expect_within(BODY_SECONDS)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -110,6 +112,7 @@ class Protocol(HttpToolsProtocol):
 
     def _expect_within(self, seconds: float) -> None:
         self._drop_deadline()
+        self._is_head_awaited = self._is_in_head
         # Not close(): that waits until the other side has taken what was written.
         self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
