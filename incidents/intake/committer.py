@@ -49,7 +49,7 @@ class GroupCommitter:
     def __init__(self, spool: Spool | None = None, announcer: Announcer | None = None) -> None:
         self._spool = spool or shared_spool()
         self._announce = (announcer or Announcer()).announce
-        self._queue: queue.Queue[Submission] = queue.Queue(MAX_WAITING)
+        self._queue: queue.SimpleQueue[Submission] = queue.SimpleQueue()
         self._lock = threading.Lock()  # around the two below
         self._working: Sequence[Submission] = ()
         self._since: float | None = None  # None: not at work
@@ -78,9 +78,9 @@ class GroupCommitter:
         return future
 
     def _put(self, submission: Submission) -> None:
-        try:
-            self._queue.put_nowait(submission)
-        except queue.Full:
+        if self._queue.qsize() < MAX_WAITING:
+            self._queue.put(submission)
+        else:
             submission.error = _unavailable("Too many events wait to be stored.")
             _answer([submission])
 
