@@ -31,6 +31,10 @@ logger = logging.getLogger(__name__)
 MAX_EVENTS = 500  # in one transaction; a delivery without events counts as one
 MAX_BYTES = 16 * 1024 * 1024  # of bodies in one transaction
 MAX_WAITING = 20_000  # submissions; beyond, senders are told to come back
+# After a batch of so many, the next one is not begun while more come every millisecond.
+CROWD = 6
+GATHER_SECONDS = 0.001
+GATHER_STEPS = 6
 IDLE_SECONDS = 0.5  # then the connection goes back to the pool
 PATIENCE_SECONDS = 4.0  # then a database that does not answer is taken for one that is away
 WATCH_EVERY_SECONDS = 0.25
@@ -50,6 +54,7 @@ class GroupCommitter:
         self._spool = spool or shared_spool()
         self._announce = (announcer or Announcer()).announce
         self._queue: queue.SimpleQueue[Submission] = queue.SimpleQueue()
+        self._crowd = 0  # submissions in the last batch
         self._lock = threading.Lock()  # around the two below
         self._working: Sequence[Submission] = ()
         self._since: float | None = None  # None: not at work
@@ -110,6 +115,8 @@ class GroupCommitter:
             self.is_idle.set()
             batch = [self._queue.get()]
             self.is_idle.clear()
+        if self._crowd >= CROWD:
+            self._gather()
         count, size = batch[0].weight
         while count < MAX_EVENTS and size < MAX_BYTES:
             try:
@@ -118,7 +125,17 @@ class GroupCommitter:
                 break
             more, larger = batch[-1].weight
             count, size = count + more, size + larger
+        self._crowd = len(batch)
         return batch
+
+    def _gather(self) -> None:
+        """Let those who are on the way come along: a transaction costs more than an event in it."""
+        waiting = self._queue.qsize()
+        for _ in range(GATHER_STEPS):
+            time.sleep(GATHER_SECONDS)
+            if (now_waiting := self._queue.qsize()) == waiting:
+                return
+            waiting = now_waiting
 
     def _commit(self, submissions: list[Submission]) -> None:
         if self._spool.is_waiting():
