@@ -46,7 +46,9 @@ class Incident(models.Model):
         Status.SUPPRESSED,
     )
 
-    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="incidents")
+    service = models.ForeignKey(  # found by the index incident_of_service
+        Service, on_delete=models.CASCADE, related_name="incidents", db_index=False
+    )
     title = models.CharField(max_length=500)
     description = models.TextField(blank=True)
     status = models.CharField(max_length=16, choices=Status, default=Status.TRIGGERED)
@@ -61,9 +63,15 @@ class Incident(models.Model):
         null=True,
         blank=True,
         related_name="assigned_incidents",
+        db_index=False,
     )
     team = models.ForeignKey(
-        Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_incidents"
+        Team,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="assigned_incidents",
+        db_index=False,
     )
     # Chosen by a route; None: the service's. An upward link, by string.
     escalation_policy = models.ForeignKey(
@@ -72,6 +80,7 @@ class Incident(models.Model):
         null=True,
         blank=True,
         related_name="+",
+        db_index=False,
     )
     # Many alerts of one service in one incident, which joins no key.
     is_storm = models.BooleanField(default=False, editable=False)
@@ -95,6 +104,7 @@ class Incident(models.Model):
         null=True,
         editable=False,
         related_name="+",
+        db_index=False,
     )
     resolved_at = models.DateTimeField(null=True, editable=False)
     resolved_by = models.ForeignKey(
@@ -103,6 +113,7 @@ class Incident(models.Model):
         null=True,
         editable=False,
         related_name="+",
+        db_index=False,
     )
     snoozed_until = models.DateTimeField(null=True, editable=False)
     # End of the maintenance that suppresses it; None: suppressed by a route or by hand.

@@ -31,12 +31,18 @@ class TimelineEntry(models.Model):
         PAGE_FAILED = "page_failed", "Page failed"
         PAGE_CANCELLED = "page_cancelled", "Page cancelled"
 
-    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="timeline")
+    incident = models.ForeignKey(  # found by the index timeline_of_incident
+        Incident, on_delete=models.CASCADE, related_name="timeline", db_index=False
+    )
     at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=32, choices=Kind)
     # None: the system, or a monitoring system named in `actor_label`.
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,
     )
     actor_label = models.CharField(max_length=200, blank=True)
     message = models.TextField()  # one plain sentence; for a note, its text
@@ -48,6 +54,7 @@ class TimelineEntry(models.Model):
         indexes = (
             # An incident's page reads its entries in order.
             models.Index(fields=["incident", "at", "id"], name="timeline_of_incident"),
+            models.Index(fields=["actor"], condition=Q(actor__isnull=False), name="timeline_actor"),
             # Who was assigned lately and has not been told yet.
             models.Index(fields=["at"], condition=Q(kind="reassigned"), name="timeline_reassigned"),
         )
