@@ -124,14 +124,15 @@ def batch(number: int) -> bytes:
     return b"[" + b",".join(events) + b"]"
 
 
+PAYLOAD = {
+    "summary": "Disk full on KEY",
+    "source": "db-1.example.com",
+    "severity": "critical",
+    "custom_details": {"free": "1%", "device": "/dev/sda1", "runbook": "https://wiki.example"},
+}
+EVENT = json.dumps({"event_action": "trigger", "dedup_key": "KEY", "payload": PAYLOAD}).encode()
+
+
 def event(dedup_key: str) -> bytes:
     """A body of a usual size."""
-    payload = {
-        "summary": f"Disk full on {dedup_key}",
-        "source": "db-1.example.com",
-        "severity": "critical",
-        "custom_details": {"free": "1%", "device": "/dev/sda1", "runbook": "https://wiki.example"},
-    }
-    return json.dumps(
-        {"event_action": "trigger", "dedup_key": dedup_key, "payload": payload}
-    ).encode()
+    return EVENT.replace(b"KEY", dedup_key.encode())

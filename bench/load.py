@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import uvloop
+
 Body = Callable[[int], bytes]
 
 
@@ -36,7 +38,7 @@ class Load:
     def run(self) -> float:
         """Send until the time is over; answers per second."""
         started = time.perf_counter()
-        asyncio.run(self._run())
+        uvloop.run(self._run())
         return len(self.latencies) / (time.perf_counter() - started)
 
     async def _run(self) -> None:
