@@ -46,6 +46,8 @@ def start_services() -> None:
     os.environ["OPSKNIGHT_HOME"] = str(_home)
     os.environ["DATABASE_URL"] = postgres.url
     os.environ["REDIS_URL"] = redis.url
+    # Threads of tests that end without giving their connection back must not starve the others.
+    os.environ["DATABASE_POOL_SIZE"] = "150"
 
 
 def stop_services() -> None:
