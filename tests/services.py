@@ -44,7 +44,8 @@ def start_services() -> None:
     for name in ("EMAIL_URL", "OPSKNIGHT_URL", "OPSKNIGHT_ADMIN_EMAIL", "OPSKNIGHT_DEBUG"):
         os.environ.pop(name, None)
     os.environ["OPSKNIGHT_HOME"] = str(_home)
-    os.environ["DATABASE_URL"] = postgres.url
+    # A machine at its limit may pause for many seconds.
+    os.environ["DATABASE_URL"] = f"{postgres.url}&pool_timeout=60"
     os.environ["REDIS_URL"] = redis.url
     # Threads of tests that end without giving their connection back must not starve the others.
     os.environ["DATABASE_POOL_SIZE"] = "150"
