@@ -76,9 +76,10 @@ class Keyring:
 
     def _last_known(self, key: str, error: Exception) -> KeyOwner | None:
         remembered = self._known.get(key)
-        owner = remembered[1] if remembered else None
-        if owner is None and self._memory is not None:
-            owner = self._memory.find(key)
+        if remembered is not None:  # also that it was none: the memory may be older
+            owner = remembered[1]
+        else:
+            owner = self._memory.find(key) if self._memory is not None else None
         if owner is None:
             raise error
         logger.warning("The database does not answer; a key is believed as it was last known.")
@@ -107,8 +108,13 @@ class Keyring:
     def save(self) -> None:
         """Write what was learnt since the last time to the memory on disk."""
         unsaved, self._unsaved = self._unsaved, {}
-        if unsaved and self._memory is not None:
+        if not unsaved or self._memory is None:
+            return
+        try:
             self._memory.save(unsaved)
+        except BaseException:  # the next time, then
+            self._unsaved = unsaved | self._unsaved
+            raise
 
 
 def keep_saving(keyring: Keyring) -> None:

@@ -83,7 +83,7 @@ def send_test_alert(*, integration: Integration, actor: User, ip: str | None = N
     values = Values(
         run=new_run(),
         now=timezone.now(),
-        summary=test_summary(integration, actor),
+        summary=summary_of_test(integration, actor),
         key=integration.key,
     )
     message = fill(samples_of(integration.kind)[0], values)
@@ -100,7 +100,7 @@ def send_test_alert(*, integration: Integration, actor: User, ip: str | None = N
     return reception
 
 
-def test_summary(integration: Integration, actor: User) -> str:
+def summary_of_test(integration: Integration, actor: User) -> str:
     """The title of what is only a test, so that whoever is paged sees it."""
     return f"Test alert for {integration.service.name}, sent by {actor}"
 

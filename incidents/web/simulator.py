@@ -20,7 +20,7 @@ from incidents.intake.schemes import SCHEMES
 from incidents.intake.signatures import signed_headers
 from incidents.models import Delivery, Integration
 from incidents.samples import Message, Values, fill, is_run, new_run, sample_of, samples_of
-from incidents.services.deliveries import send_message, simulated_arrival, test_summary
+from incidents.services.deliveries import send_message, simulated_arrival, summary_of_test
 from incidents.services.preview import foresee
 from incidents.web.answers import is_htmx, signed_in
 from incidents.web.delivery_views import is_hidden_from, results_of
@@ -161,7 +161,7 @@ def _initial(integration: Integration, choice: Choice, user: User) -> dict[str, 
         values = Values(
             run=choice.run,
             now=timezone.now(),
-            summary=test_summary(integration, user),
+            summary=summary_of_test(integration, user),
             key=integration.key,
         )
         message = fill(sample_of(integration.kind, choice.sample), values)

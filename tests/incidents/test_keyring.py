@@ -1,13 +1,15 @@
-"""Keys that nobody has: what asking for them costs."""
+"""Keys: what is believed of them while the database is away, and what strangers' guesses cost."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
 
 from incidents.intake import keyring as keyrings
+from incidents.intake.key_memory import KeyMemory
 from incidents.intake.key_owner import KeyOwner
-from incidents.intake.keyring import Keyring
+from incidents.intake.keyring import Keyring, owner_of
 from incidents.models import Integration
 from tests.incidents.doors import integration
 from tests.processes import wait_until
@@ -39,3 +41,39 @@ def test_a_flood_of_invented_keys_leaves_no_queue_behind(
     assert still_known == known
     assert asked <= 20
     wait_until(lambda: not keyring._asked, 10, "all questions are answered")
+
+
+def test_a_key_that_is_known_to_be_gone_is_not_believed_from_the_memory(
+    integration: Integration, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(keyrings, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(keyrings, "UNKNOWN_SECONDS", 0.0)
+    memory = KeyMemory(tmp_path)
+    memory.save({integration.key: owner_of(integration)})
+    keyring = Keyring(memory)
+    Integration.objects.filter(pk=integration.pk).update(key="0" * 32)
+
+    gone = asyncio.run(keyring.find(integration.key))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE incidents_integration IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(TimeoutError):
+            asyncio.run(keyring.find(integration.key))
+
+    assert gone is None
+    wait_until(lambda: not keyring._asked, 10, "all questions are answered")
+
+
+def test_what_could_not_be_saved_is_saved_the_next_time(
+    integration: Integration, tmp_path: Path
+) -> None:
+    folder = tmp_path / "spool"
+    keyring = Keyring(KeyMemory(folder))
+    asyncio.run(keyring.find(integration.key))
+    folder.write_text("in the way")
+    with pytest.raises(FileExistsError):
+        keyring.save()
+
+    folder.unlink()
+    keyring.save()
+
+    assert KeyMemory(folder).find(integration.key) == owner_of(integration)
