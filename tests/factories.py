@@ -20,7 +20,7 @@ from escalations.models import (
     StepTarget,
 )
 from incidents.models import Delivery, Incident, Integration, MaintenanceWindow, Service
-from notifications.models import ContactMethod, Notification, NotificationRule
+from notifications.models import ContactMethod, Destination, Notification, NotificationRule
 from opsknight.models import Team, TeamMember, User
 
 
@@ -131,6 +131,18 @@ class NotificationRuleFactory(DjangoModelFactory[NotificationRule]):
     contact_method = factory.SubFactory(ContactMethodFactory)
     user = factory.SelfAttribute("contact_method.user")
     delay_minutes = 0
+
+
+class DestinationFactory(DjangoModelFactory[Destination]):
+    """A webhook of nobody; `team=…` makes it a channel of that team."""
+
+    class Meta:
+        model = Destination
+
+    name = factory.Sequence(lambda n: f"Destination {n}")
+    channel = "webhook"
+    address = factory.Sequence(lambda n: f"https://hooks.example.com/{n}")
+    secret = "s3cret"
 
 
 class NotificationFactory(DjangoModelFactory[Notification]):

@@ -116,6 +116,8 @@ class Incident(models.Model):
         db_index=False,
     )
     snoozed_until = models.DateTimeField(null=True, editable=False)
+    # Everybody who was paged acknowledges for themselves; set by the engine from the policy.
+    is_multi_ack = models.BooleanField(default=False, db_default=False, editable=False)
     # End of the maintenance that suppresses it; None: suppressed by a route or by hand.
     suppressed_until = models.DateTimeField(null=True, editable=False)
     # Raised by every change; a page that holds an older version knows it is stale.

@@ -9,11 +9,16 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from incidents.models import Incident
+from notifications.models.destinations import Destination
 from notifications.models.preferences import Channel, ContactMethod
+from opsknight.models import User
 
 
 class Notification(models.Model):
-    """One message to one person over one channel for one reason."""
+    """One message to one person, or to one destination, over one channel for one reason.
+
+    About an incident, a page; otherwise a notice that brings its own subject, text and link.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending", "Waiting"
@@ -27,14 +32,33 @@ class Notification(models.Model):
     class Reason(models.TextChoices):
         ESCALATION = "escalation", "Escalation"  # only while the incident is triggered
         ASSIGNMENT = "assignment", "Assignment"  # only while the incident is open
+        ON_CALL = "on_call", "On call"  # a notice about schedules and shifts
+        TEST = "test", "Test"  # somebody tries a destination
 
     # States that will still change.
     UNFINISHED: ClassVar[tuple[State, ...]] = (State.PENDING, State.SENDING)
 
-    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notifications")
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications"
+    incident = models.ForeignKey(  # found by the index notification_of_incident
+        Incident,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="notifications",
+        db_index=False,
     )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="notifications"
+    )
+    destination = models.ForeignKey(  # found by the index notification_of_destination
+        Destination,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="notifications",
+        db_index=False,
+    )
+    # Of a notice: what it says, and the path of the page that it leads to.
+    subject = models.CharField(max_length=200, blank=True)
+    text = models.TextField(blank=True)
+    link = models.CharField(max_length=500, blank=True)
     # None: the account's own address, or the app itself.
     contact_method = models.ForeignKey(
         ContactMethod, on_delete=models.SET_NULL, null=True, related_name="+"
@@ -42,10 +66,13 @@ class Notification(models.Model):
     channel = models.CharField(max_length=16, choices=Channel)
     address = models.CharField(max_length=500, blank=True)  # as it was when the page was due
     reason = models.CharField(max_length=16, choices=Reason)
-    # What caused it: "step:<generation>:<round>:<step>", "assigned:<timeline entry>".
+    # What caused it: "step:<generation>:<round>:<step>", "assigned:<timeline entry>"; of a
+    # notice whatever its sender made up.
     cause = models.CharField(max_length=64)
     # Of the personal rule that it follows: with the cause it says which page this is.
     delay_minutes = models.PositiveIntegerField(default=0)
+    # It goes on while others have acknowledged, until this person does (Incident.is_multi_ack).
+    needs_own_ack = models.BooleanField(default=False)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     due_at = models.DateTimeField()  # not before; moves on with every retry
     # How many incidents of the same service were paged before it in the same pass of the engine.
@@ -85,7 +112,19 @@ class Notification(models.Model):
                 name="notification_channel",
             ),
             models.CheckConstraint(
-                condition=Q(reason__in=["escalation", "assignment"]), name="notification_reason"
+                condition=Q(reason__in=["escalation", "assignment"], incident__isnull=False)
+                | Q(reason__in=["on_call", "test"], incident__isnull=True),
+                name="notification_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(user__isnull=False, destination__isnull=True)
+                | Q(user__isnull=True, destination__isnull=False),
+                name="notification_user_or_destination",
+            ),
+            # A notice without words would reach nobody's understanding.
+            models.CheckConstraint(
+                condition=Q(incident__isnull=False) | ~Q(subject=""),
+                name="notification_notice_has_subject",
             ),
             # A lease exists exactly while a worker has the row in hand.
             models.CheckConstraint(
@@ -100,7 +139,16 @@ class Notification(models.Model):
             ),
             # A step that runs twice writes one page.
             models.UniqueConstraint(
-                fields=["incident", "user", "channel", "address", "cause", "delay_minutes"],
+                fields=[
+                    "incident",
+                    "user",
+                    "destination",
+                    "channel",
+                    "address",
+                    "cause",
+                    "delay_minutes",
+                ],
+                nulls_distinct=False,
                 name="notification_once_per_cause",
             ),
         )
@@ -118,6 +166,13 @@ class Notification(models.Model):
             ),
             # The pages of an incident, and the cancelling of what is unsent.
             models.Index(fields=["incident", "state"], name="notification_of_incident"),
+            # What went to a destination lately.
+            models.Index(
+                F("destination"),
+                F("created_at").desc(),
+                condition=Q(destination__isnull=False),
+                name="notification_of_destination",
+            ),
             # The bell: a person's unread notices, newest first.
             models.Index(
                 F("user"),
@@ -128,7 +183,12 @@ class Notification(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.get_channel_display()} to {self.address or self.user}: {self.state}"
+        return f"{self.get_channel_display()} to {self.address or self.recipient}: {self.state}"
+
+    @property
+    def recipient(self) -> User | Destination | None:
+        """Who it is for; None only for a row that breaks notification_user_or_destination."""
+        return self.user or self.destination
 
 
 class DeliveryAttempt(models.Model):

@@ -54,20 +54,26 @@ class ContactMethod(models.Model):
 
     def clean(self) -> None:
         """Check the address for its channel; an e-mail address is kept in lower case."""
-        self.address = self.address.strip()
-        try:
-            if self.channel == Channel.EMAIL:
-                self.address = self.address.lower()
-                validate_email(self.address)
-            elif self.channel == Channel.WEBHOOK:
-                validate_webhook_address(self.address)
-        except ValidationError as error:
-            raise ValidationError({"address": error}) from error
+        self.address = clean_address(self.channel, self.address)
 
     @property
     def is_broken(self) -> bool:
         """The system switched it off because its provider refused it for good."""
         return bool(self.broken_reason)
+
+
+def clean_address(channel: str, address: str) -> str:
+    """The address as it is kept; raises ValidationError for "address" when it cannot be used."""
+    address = address.strip()
+    try:
+        if channel == Channel.EMAIL:
+            address = address.lower()
+            validate_email(address)
+        elif channel == Channel.WEBHOOK:
+            validate_webhook_address(address)
+    except ValidationError as error:
+        raise ValidationError({"address": error}) from error
+    return address
 
 
 def validate_webhook_address(address: str) -> None:
