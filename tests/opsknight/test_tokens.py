@@ -21,6 +21,8 @@ PAIRS = [
     *[(f"{state}-edge", "surface-card", GRAPHIC) for state in STATES],
     *[(f"urgency-{urgency}", "surface-card", TEXT) for urgency in ("high", "medium", "low")],
     *[("on-avatar", f"avatar-{tone}", TEXT) for tone in range(1, 7)],
+    *[(f"person-{tone}", f"person-{tone}-bg", TEXT) for tone in range(1, 13)],
+    *[(f"person-{tone}-edge", "surface-card", GRAPHIC) for tone in range(1, 13)],
     *[("on-brand", fill, TEXT) for fill in ("brand-fill", "brand-fill-hover")],
     *[("on-triggered", fill, TEXT) for fill in ("triggered-fill", "triggered-fill-hover")],
     *[(text, rail, TEXT) for text in ("rail-text", "rail-text-strong") for rail in ("rail",)],
