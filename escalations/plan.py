@@ -181,7 +181,8 @@ def _names_on_call(
 
 def _name_on_call(schedule: Schedule, layers: Sequence[ScheduleLayer], at: datetime) -> str:
     try:
-        user_id = on_call_at(spec_of(schedule, layers), at)
+        user_ids = on_call_at(spec_of(schedule, layers), at)
     except UNREADABLE:
         return "cannot be calculated"
-    return str(users_in(layers)[user_id]) if user_id else "nobody"
+    people = users_in(layers)
+    return ", ".join(str(people[user_id]) for user_id in user_ids) or "nobody"

@@ -22,14 +22,14 @@ from escalations.oncall import (
     Rotation,
     RotationKind,
     ScheduleSpec,
-    next_handoff,
+    next_change,
     on_call_at,
 )
 from incidents.models import Incident, Route, Service
 from opsknight.errors import NotAllowed, NotFound
 from opsknight.models import User
 
-# What oncall.py raises for a schedule that cannot be calculated: an unknown zone, an absurd date.
+# What oncall raises for a schedule that cannot be calculated: an unknown zone, an absurd date.
 UNREADABLE = (ValueError, OverflowError, ZoneInfoNotFoundError)
 
 KINDS: dict[str, RotationKind] = {
@@ -112,7 +112,8 @@ def _layer(layer: ScheduleLayer) -> Layer:
         length=layer.rotation_length,
         starts_at=layer.starts_at,
     )
-    return Layer(layer.name, rotation, _takers(list(layer.members.all())), layer.ends_at)
+    turns = tuple((user_id,) for user_id in _takers(list(layer.members.all())))
+    return Layer(layer.name, rotation, turns, ends_at=layer.ends_at, rank=layer.position)
 
 
 def _takers(members: Sequence[LayerMember]) -> tuple[int, ...]:
@@ -152,16 +153,16 @@ def _on_call(schedule: Schedule, layers: list[ScheduleLayer], now: datetime) -> 
     people = users_in(layers)
     try:
         spec = spec_of(schedule, layers)
-        person_id = on_call_at(spec, now)
-        until = next_handoff(spec, now)
-        next_id = on_call_at(spec, until) if until else None
+        ids = on_call_at(spec, now)
+        until = next_change(spec, now)
+        next_ids = on_call_at(spec, until) if until else ()
     except UNREADABLE:
         return OnCall(schedule, None, None, None)
     return OnCall(
         schedule=schedule,
-        person=people.get(person_id) if person_id else None,
+        person=people.get(ids[0]) if ids else None,
         until=until,
-        next_person=people.get(next_id) if next_id else None,
+        next_person=people.get(next_ids[0]) if next_ids else None,
     )
 
 

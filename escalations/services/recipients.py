@@ -32,8 +32,8 @@ class Found:
 class Duty:
     """Who is on call in one schedule now."""
 
-    user_id: int | None
-    problem: str
+    user_ids: tuple[int, ...]
+    problem: str  # why nobody is
 
 
 class Directory:
@@ -89,9 +89,12 @@ class Directory:
         duty = self._duties.get(schedule_id)
         if duty is None:
             return Found(problem=f"the schedule {label} was deleted")
-        if duty.user_id is None:
+        if not duty.user_ids:
             return Found(problem=duty.problem)
-        return self.find_user(duty.user_id, label, note=f"{label} on call")
+        note = f"{label} on call"
+        found = [self.find_user(user_id, label, note) for user_id in duty.user_ids]
+        people = tuple(person for one in found for person in one.people)
+        return Found(people=people, note=note) if people else found[0]
 
 
 def _why_inactive(user: User) -> str:
@@ -114,7 +117,7 @@ def load_directory(
     teams = _receivers_of(wanted["team"])
     duties = _duties_of(wanted["schedule"], now)
     wanted["user"].update(id for members in teams.values() for id in members)
-    wanted["user"].update(duty.user_id for duty in duties.values() if duty.user_id)
+    wanted["user"].update(id for duty in duties.values() for id in duty.user_ids)
     users = User.objects.only("name", "email", "status").in_bulk(list(wanted["user"]))
     return Directory(users=users, teams=teams, duties=duties)
 
@@ -147,15 +150,15 @@ def _duties_of(schedule_ids: set[int], now: datetime) -> dict[int, Duty]:
 
 def _duty_in(schedule: Schedule, layers: list[ScheduleLayer], now: datetime) -> Duty:
     if not layers:
-        return Duty(None, f"the schedule {schedule} has no layers")
+        return Duty((), f"the schedule {schedule} has no layers")
     if not any(layer.members.all() for layer in layers):
-        return Duty(None, f"the schedule {schedule} has nobody in its rotations")
+        return Duty((), f"the schedule {schedule} has nobody in its rotations")
     try:
-        user_id = on_call_at(spec_of(schedule, layers), now)
+        user_ids = on_call_at(spec_of(schedule, layers), now)
     except UNREADABLE as error:
         # One broken schedule must not keep the other targets from being paged.
-        return Duty(None, f"the schedule {schedule} cannot be calculated ({error})")
-    return Duty(user_id, "" if user_id else f"nobody is on call in {schedule}")
+        return Duty((), f"the schedule {schedule} cannot be calculated ({error})")
+    return Duty(user_ids, "" if user_ids else f"nobody is on call in {schedule}")
 
 
 def load_administrators() -> Found:

@@ -7,13 +7,13 @@ only who stands first in the list differs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
 from escalations.models import LayerMember, Schedule, ScheduleLayer
-from escalations.oncall import ScheduleSpec, on_call_at
+from escalations.oncall import turn_at
 from escalations.selectors import UNREADABLE, layers_of, spec_of
 from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import User
@@ -119,11 +119,10 @@ def _place_on_turn(
     """Which place of a layer has its turn now, and who takes each place; None: it is over."""
     try:
         (data,) = spec_of(schedule, [layer]).layers
-        probe = replace(data, members=tuple(range(len(data.members))))
-        index = on_call_at(ScheduleSpec(schedule.time_zone, (probe,)), now)
+        index = turn_at(data, schedule.time_zone, now)
     except UNREADABLE:
         return None
-    return None if index is None else (index, data.members)
+    return None if index is None else (index, tuple(user_id for (user_id,) in data.turns))
 
 
 def _turn_round(layer: ScheduleLayer, steps: int) -> None:

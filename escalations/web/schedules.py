@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from escalations import selectors
 from escalations.models import LayerMember, Schedule, ScheduleLayer
-from escalations.oncall import ScheduleSpec, next_handoff, on_call_at, shifts_between
+from escalations.oncall import ScheduleSpec, next_change, on_call_at, shifts_between
 from escalations.services.rotations import put_on_call as put_person_on_call
 from escalations.web.phrases import rotation_phrase
 from incidents.filters import read_id
@@ -106,7 +106,7 @@ def _layer_view(shown: Schedule, layer: ScheduleLayer, now: datetime) -> LayerVi
         layer=layer,
         rotation=rotation_phrase(layer, shown.time_zone),
         members=list(layer.members.all()),
-        on_turn_id=on_call_at(selectors.spec_of(shown, [layer]), now),
+        on_turn_id=next(iter(on_call_at(selectors.spec_of(shown, [layer]), now)), None),
         is_over=layer.ends_at is not None and layer.ends_at <= now,
     )
 
@@ -121,8 +121,8 @@ def _shift_rows(spec: ScheduleSpec, people: dict[int, User], now: datetime) -> l
             rows.append(ShiftRow(moment, shift.starts_at, None, ""))
         person = people.get(shift.user_id)
         moment = shift.ends_at
-        ends_at = moment if moment < until else next_handoff(spec, shift.starts_at)
-        rows.append(ShiftRow(shift.starts_at, ends_at, person, shift.layer_name))
+        ends_at = moment if moment < until else next_change(spec, shift.starts_at)
+        rows.append(ShiftRow(shift.starts_at, ends_at, person, shift.source))
     if moment < until:
         rows.append(ShiftRow(moment, None, None, ""))
     rows[0] = replace(rows[0], starts_at=None)

@@ -39,8 +39,8 @@ def layer(trio: list[User], now: datetime) -> ScheduleLayer:
 
 
 def on_call(schedule: Schedule, at: datetime) -> str | None:
-    user_id = on_call_at(spec_of(schedule, layers_of([schedule.pk])), at)
-    return User.objects.get(pk=user_id).name if user_id else None
+    user_ids = on_call_at(spec_of(schedule, layers_of([schedule.pk])), at)
+    return ", ".join(User.objects.get(pk=user_id).name for user_id in user_ids) or None
 
 
 def next_days(layer: ScheduleLayer, now: datetime, days: int = 4) -> list[str | None]:

@@ -21,10 +21,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Literal, assert_never
+from typing import assert_never
 
+from escalations.oncall.spec import Gap, History, Layer, Plan, Rotation, ScheduleSpec, Shift
+from opsknight.wall_clock import Gap as ClockGap
 from opsknight.wall_clock import (
-    Gap,
     first_instant,
     gaps_in_year,
     to_utc,
@@ -32,122 +33,91 @@ from opsknight.wall_clock import (
     whole_minute,
 )
 
-RotationKind = Literal["hourly", "daily", "weekly", "monthly"]
-
-# Longest rotation, in its own unit: keeps every handoff inside the dates Python can represent.
-MAX_LENGTH = 10_000
-
 # Offsets of zones lie within a day of UTC, so no change of clocks skips this much.
 _LONGER_THAN_ANY_GAP = timedelta(days=2)
-
-
-@dataclass(frozen=True)
-class Rotation:
-    """How often the person changes: every `length` hours, days, weeks or months of clock time.
-
-    `starts_at` is an aware instant; its wall clock in the schedule's zone (seconds dropped) is the
-    anchor of the grid of handoffs. Raises ValueError for what no grid can be built from.
-    """
-
-    kind: RotationKind
-    length: int
-    starts_at: datetime
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.length <= MAX_LENGTH:
-            raise ValueError(f"a rotation's length is 1 to {MAX_LENGTH}, not {self.length}")
-        to_utc(self.starts_at)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """People who take turns: user ids in order, the same one more than once if wished.
-
-    `ends_at` (None: never) is the first instant at which nobody of this layer is on call.
-    """
-
-    name: str
-    rotation: Rotation
-    members: tuple[int, ...]
-    ends_at: datetime | None = None
-
-    def __post_init__(self) -> None:
-        if self.ends_at is not None and self.ends_at.utcoffset() is None:
-            raise ValueError("the end of a layer needs a time zone")
-
-
-@dataclass(frozen=True)
-class ScheduleSpec:
-    """A schedule as data: `zone` is an IANA name, the first layer with somebody on call wins."""
-
-    zone: str
-    layers: tuple[Layer, ...]
-
-
-@dataclass(frozen=True)
-class Shift:
-    """Somebody's time on call, [starts_at, ends_at) in UTC: at `ends_at` the next person is on."""
-
-    starts_at: datetime
-    ends_at: datetime
-    user_id: int
-    layer_name: str
 
 
 # What callers ask
 
 
-def on_call_at(spec: ScheduleSpec, at: datetime) -> int | None:
-    """Return the id of the user on call at `at`, or None when nobody is."""
+def on_call_at(plan: Plan, at: datetime) -> tuple[int, ...]:
+    """Return the ids of those on call at `at`, once each, in the order of the layers."""
     instant = to_utc(at)
+    spec = _spec_at(plan, instant)
     layer = _covering_layer(spec, instant)
-    return next(_turns_from(layer, spec.zone, instant)).user_id if layer else None
+    return next(_turns_from(layer, spec.zone, instant))[2] if layer else ()
 
 
-def shift_at(layer: Layer, zone: str, at: datetime) -> Shift | None:
-    """Return the turn of one layer that contains `at`, or None when nobody has it.
-
-    It runs from handoff to handoff of the rotation (unmerged, also when the same member follows)
-    and stops at the end of the layer.
-    """
+def turn_at(layer: Layer, zone: str, at: datetime) -> int | None:
+    """Return whose turn it is at `at`, as an index into the turns; None: nobody's."""
     instant = to_utc(at)
-    return next(_turns_from(layer, zone, instant)) if _covers(layer, instant) else None
+    if not _covers(layer, instant) or layer.rotation is None:
+        return None
+    grid = _grid_of(layer.rotation, zone)
+    return grid.turn_number(grid.slot_at(instant)) % len(layer.turns)
 
 
-def shifts_between(spec: ScheduleSpec, start: datetime, end: datetime) -> list[Shift]:
-    """Return who is on call in [start, end), in order, cut at both ends of the window.
+def layer_shifts_between(layer: Layer, zone: str, start: datetime, end: datetime) -> list[Shift]:
+    """Return the shifts of one layer in [start, end)."""
+    return shifts_between(ScheduleSpec(zone, (layer,)), start, end)
 
-    Turns that follow each other with the same person in the same layer are one shift: a rotation
-    of [ann, ann, bob] shows one shift of double length. Costs one step per turn in the window.
-    """
+
+def shifts_between(plan: Plan, start: datetime, end: datetime) -> list[Shift]:
+    """Return who is on call in [start, end), in order, cut at both ends of the window."""
     moment, until = to_utc(start), to_utc(end)
+    spec = _spec_at(plan, moment)
     shifts: list[Shift] = []
     while moment < until and (layer := _covering_layer(spec, moment)):
-        for turn in _turns_from(layer, spec.zone, moment):
-            if turn.starts_at >= until:
+        for starts_at, ends_at, user_ids in _turns_from(layer, spec.zone, moment):
+            if starts_at >= until:
                 return shifts
-            starts_at, ends_at = max(turn.starts_at, moment), min(turn.ends_at, until)
-            _append_merged(shifts, replace(turn, starts_at=starts_at, ends_at=ends_at))
+            for user_id in user_ids:
+                _append_merged(
+                    shifts,
+                    Shift(max(starts_at, moment), min(ends_at, until), user_id, layer.name),
+                )
         # Only a layer with an end runs out of turns; go on with the layer below it.
         moment = _end_of(layer) or until
     return shifts
 
 
-def next_handoff(spec: ScheduleSpec, at: datetime) -> datetime | None:
-    """Return the next instant after `at` at which another person, or nobody, is on call.
+def gaps_between(plan: Plan, start: datetime, end: datetime) -> list[Gap]:
+    """Return the times in [start, end) in which nobody is on call."""
+    gaps, moment = [], to_utc(start)
+    for shift in shifts_between(plan, start, end):
+        if shift.starts_at > moment:
+            gaps.append(Gap(moment, shift.starts_at))
+        moment = max(moment, shift.ends_at)
+    return [*gaps, Gap(moment, to_utc(end))] if moment < to_utc(end) else gaps
 
-    None when that never happens: one person for ever, or nobody already. For the end of a turn
-    whoever follows, see `shift_at`.
-    """
+
+def shifts_of(plan: Plan, user_id: int, start: datetime, end: datetime) -> list[Shift]:
+    """Return the shifts of one person in [start, end)."""
+    return [shift for shift in shifts_between(plan, start, end) if shift.user_id == user_id]
+
+
+def hours_per_person(plan: Plan, start: datetime, end: datetime) -> dict[int, timedelta]:
+    """Return how long everybody is on call in [start, end), by user id."""
+    hours: dict[int, timedelta] = {}
+    for shift in shifts_between(plan, start, end):
+        hours[shift.user_id] = hours.get(shift.user_id, timedelta()) + shift.length
+    return hours
+
+
+def next_change(plan: Plan, at: datetime, *, until: datetime | None = None) -> datetime | None:
+    """Return the next instant after `at` at which the set of people on call is another one."""
     moment = to_utc(at)
+    spec = _spec_at(plan, moment)
     current = on_call_at(spec, moment)
-    if current is None:
+    if not current:
         return None
     while layer := _covering_layer(spec, moment):
-        # One round of the members meets everybody in the layer.
-        for turn in islice(_turns_from(layer, spec.zone, moment), len(layer.members)):
-            if turn.user_id != current:
-                return max(turn.starts_at, moment)
+        # One round of the turns meets everybody in the layer.
+        for starts_at, _, user_ids in islice(
+            _turns_from(layer, spec.zone, moment), len(layer.turns)
+        ):
+            if user_ids != current:
+                return max(starts_at, moment)
         ends_at = _end_of(layer)
         if ends_at is None:
             return None
@@ -155,24 +125,37 @@ def next_handoff(spec: ScheduleSpec, at: datetime) -> datetime | None:
     return moment
 
 
+def _spec_at(plan: Plan, instant: datetime) -> ScheduleSpec:
+    if isinstance(plan, ScheduleSpec):
+        return plan
+    assert isinstance(plan, History)
+    return plan.versions[-1].spec
+
+
 # Layers and turns
 
 
 def _covers(layer: Layer, instant: datetime) -> bool:
     ends_at = _end_of(layer)
-    return bool(layer.members) and (ends_at is None or instant < ends_at)
+    return bool(layer.turns) and (ends_at is None or instant < ends_at)
 
 
 def _covering_layer(spec: ScheduleSpec, instant: datetime) -> Layer | None:
-    return next((layer for layer in spec.layers if _covers(layer, instant)), None)
+    return next(
+        (layer for layer in sorted(spec.layers, key=lambda x: x.rank) if _covers(layer, instant)),
+        None,
+    )
 
 
 def _end_of(layer: Layer) -> datetime | None:
     return whole_minute(layer.ends_at.astimezone(UTC)) if layer.ends_at else None
 
 
-def _turns_from(layer: Layer, zone: str, instant: datetime) -> Iterator[Shift]:
+def _turns_from(
+    layer: Layer, zone: str, instant: datetime
+) -> Iterator[tuple[datetime, datetime, tuple[int, ...]]]:
     """Yield the turns of a covering layer until it ends, from the turn that contains `instant`."""
+    assert layer.rotation is not None
     grid = _grid_of(layer.rotation, zone)
     layer_ends_at = _end_of(layer)
     slot = grid.slot_at(instant)
@@ -183,16 +166,16 @@ def _turns_from(layer: Layer, zone: str, instant: datetime) -> Iterator[Shift]:
         ends_at = grid.starts_at(slot)
         if ends_at == starts_at:
             continue  # a slot without time: its turn passes to the next slot
-        user_id = layer.members[turn % len(layer.members)]
+        user_ids = layer.turns[turn % len(layer.turns)]
         cut_at = min(ends_at, layer_ends_at) if layer_ends_at else ends_at
-        yield Shift(starts_at, cut_at, user_id, layer.name)
+        yield starts_at, cut_at, user_ids
         starts_at = ends_at
         turn += 1
 
 
 def _append_merged(shifts: list[Shift], turn: Shift) -> None:
     last = shifts[-1] if shifts else None
-    if last and (last.user_id, last.layer_name) == (turn.user_id, turn.layer_name):
+    if last and (last.user_id, last.source) == (turn.user_id, turn.source):
         shifts[-1] = replace(last, ends_at=turn.ends_at)
     else:
         shifts.append(turn)
@@ -238,7 +221,7 @@ class _StepGrid:
         )
         return slot - empty if slot > 0 else slot + empty
 
-    def _empty_slots(self, gap: Gap, first: int, last: int) -> int:
+    def _empty_slots(self, gap: ClockGap, first: int, last: int) -> int:
         """Count the slots in [first, last) that a gap leaves no time: both ends lie in it."""
         first_inside = -((self.anchor - gap.starts_at) // self.step)
         last_inside = (gap.ends_at - self.anchor) // self.step
