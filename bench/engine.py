@@ -27,7 +27,7 @@ for n in range(10):
     schedule = Schedule.objects.create(name=f"Schedule {{n}}", time_zone="Europe/Vienna")
     layer = ScheduleLayer.objects.create(schedule=schedule, name="Days", starts_at=now)
     for place, user in enumerate(people[n:n + 5], 1):
-        LayerMember.objects.create(layer=layer, user=user, position=place)
+        LayerMember.objects.create(layer=layer, user=user, turn=place)
     policy = EscalationPolicy.objects.create(name=f"Policy {{n}}")
     targets = ({{"schedule": schedule}}, {{"user": people[n]}}, {{"team": team}})
     for place, target in enumerate(targets, 1):

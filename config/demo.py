@@ -91,7 +91,7 @@ def _on_call(
             schedule=schedule, name="Weekly", starts_at=anchor.replace(microsecond=0)
         )
         for position, member in enumerate(members, start=1):
-            LayerMember.objects.create(layer=layer, user=people[member], position=position)
+            LayerMember.objects.create(layer=layer, user=people[member], turn=position)
         policy = EscalationPolicy.objects.create(name=f"{name} on call")
         first, second, third = (
             PolicyStep.objects.create(policy=policy, position=n, delay_minutes=delay)

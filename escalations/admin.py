@@ -109,7 +109,7 @@ class LayerMemberInline(TabularInline):  # type: ignore[misc]
     model = LayerMember
     form = MemberForm
     autocomplete_fields = ("user",)
-    ordering = ("position", "id")
+    ordering = ("turn", "id")
     extra = 0
     verbose_name = "place"
     verbose_name_plural = "places: who takes turns, in this order"
@@ -164,8 +164,6 @@ class ScheduleAdmin(AuditedModelAdmin):
         super().save_related(request, form, formsets, change)
         schedule = form.instance
         _number(ScheduleLayer.objects.filter(schedule=schedule))
-        for layer in schedule.layers.all():
-            _number(LayerMember.objects.filter(layer=layer))
         before = getattr(form, "turns_before", {})
         for layer in keep_turns(schedule=schedule, before=before, now=timezone.now()):
             self.message_user(

@@ -66,7 +66,7 @@ class MemberForm(NumberedForm):
 
     class Meta:
         model = LayerMember
-        fields = ("position", "user")
+        fields = ("turn", "user")
         error_messages = {  # noqa: RUF012 — Django's way
             "user": {"required": "Choose a person, or remove this place."}
         }

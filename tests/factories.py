@@ -4,7 +4,7 @@ The cast: alice (administrator), bob (responder), carol (user, member of the ser
 eve (user, in no team). Nobody has a password; tests sign in with `client.force_login`.
 """
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import factory
@@ -14,10 +14,15 @@ from factory.django import DjangoModelFactory
 from escalations.models import (
     EscalationPolicy,
     LayerMember,
+    LayerRestriction,
+    Override,
     PolicyStep,
     Schedule,
     ScheduleLayer,
     StepTarget,
+    SwapRequest,
+    TemporarySchedule,
+    TemporaryShift,
 )
 from incidents.models import Delivery, Incident, Integration, MaintenanceWindow, Service
 from notifications.models import ContactMethod, Destination, Notification, NotificationRule
@@ -194,12 +199,72 @@ class ScheduleLayerFactory(DjangoModelFactory[ScheduleLayer]):
     @factory.post_generation  # type: ignore[misc]
     def members(self, create: bool, people: list[User] | None, **kwargs: Any) -> None:
         """Let the people take turns in this order."""
-        for position, user in enumerate(people or [], start=1):
-            LayerMember.objects.create(layer=self, user=user, position=position)
+        for turn, user in enumerate(people or [], start=1):
+            LayerMember.objects.create(layer=self, user=user, turn=turn)
+
+
+class LayerRestrictionFactory(DjangoModelFactory[LayerRestriction]):
+    """Working hours, Monday to Friday."""
+
+    class Meta:
+        model = LayerRestriction
+
+    layer = factory.SubFactory(ScheduleLayerFactory)
+    weekdays = 0b001_1111
+    starts = time(8)
+    ends = time(20)
+
+
+class OverrideFactory(DjangoModelFactory[Override]):
+    """Somebody is on call in addition, since an hour ago and for another one."""
+
+    class Meta:
+        model = Override
+
+    schedule = factory.SubFactory(ScheduleFactory)
+    kind = Override.Kind.ADD
+    starts_at = factory.LazyFunction(lambda: timezone.now() - timedelta(hours=1))
+    ends_at = factory.LazyFunction(lambda: timezone.now() + timedelta(hours=1))
+
+
+class TemporaryScheduleFactory(DjangoModelFactory[TemporarySchedule]):
+    """Since an hour ago and for another one; `shifts=[bob]` lets the people have all of it."""
+
+    class Meta:
+        model = TemporarySchedule
+        skip_postgeneration_save = True
+
+    schedule = factory.SubFactory(ScheduleFactory)
+    starts_at = factory.LazyFunction(lambda: timezone.now() - timedelta(hours=1))
+    ends_at = factory.LazyFunction(lambda: timezone.now() + timedelta(hours=1))
+
+    @factory.post_generation  # type: ignore[misc]
+    def shifts(self, create: bool, people: list[User] | None, **kwargs: Any) -> None:
+        """Add the shifts."""
+        for user in people or []:
+            TemporaryShift.objects.create(
+                temporary=self, user=user, starts_at=self.starts_at, ends_at=self.ends_at
+            )
+
+
+class SwapRequestFactory(DjangoModelFactory[SwapRequest]):
+    """An open request about the day after tomorrow."""
+
+    class Meta:
+        model = SwapRequest
+
+    schedule = factory.SubFactory(ScheduleFactory)
+    requester = factory.SubFactory(UserFactory)
+    starts_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=2))
+    ends_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=3))
 
 
 class PolicyFactory(DjangoModelFactory[EscalationPolicy]):
-    """A policy without repeats; `steps=[(0, [bob, team]), (15, [schedule])]` gives it steps."""
+    """A policy without repeats; `steps=[(0, [bob, team]), (15, [schedule])]` gives it steps.
+
+    A third part of a step sets other fields of it: `(0, [bob], {"urgency": "high"})`; instead of a
+    target a dict gives its fields: `{"team": team, "leads_only": True}`.
+    """
 
     class Meta:
         model = EscalationPolicy
@@ -212,12 +277,17 @@ class PolicyFactory(DjangoModelFactory[EscalationPolicy]):
     def steps(
         self,
         create: bool,
-        steps: list[tuple[int, list[User | Team | Schedule]]] | None,
+        steps: list[tuple[Any, ...]] | None,
         **kwargs: Any,
     ) -> None:
-        """Add steps of (delay in minutes, targets)."""
-        for position, (delay, targets) in enumerate(steps or [], start=1):
-            step = PolicyStep.objects.create(policy=self, position=position, delay_minutes=delay)
+        """Add steps of (delay in minutes, targets, other fields)."""
+        for position, (delay, targets, *other) in enumerate(steps or [], start=1):
+            fields = other[0] if other else {}
+            step = PolicyStep.objects.create(
+                policy=self, position=position, delay_minutes=delay, **fields
+            )
             for target in targets:
-                kind = type(target).__name__.lower()
-                StepTarget.objects.create(step=step, **{kind: target})
+                named = (
+                    target if isinstance(target, dict) else {type(target).__name__.lower(): target}
+                )
+                StepTarget.objects.create(step=step, **named)

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from escalations.models import LayerMember, Schedule, ScheduleLayer
 from escalations.oncall import turn_at
-from escalations.selectors import UNREADABLE, layers_of, spec_of
+from escalations.selectors import UNREADABLE, layer_of, layers_of
 from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import User
 from opsknight.services.audit import record_change
@@ -22,18 +22,18 @@ from opsknight.services.audit import record_change
 
 @dataclass(frozen=True)
 class TurnOrder:
-    """Who takes the turns of a layer from a moment on, the person on call first."""
+    """Who takes the turns of a layer from a moment on, those on call first."""
 
-    user_ids: tuple[int, ...]
+    turns: tuple[tuple[int, ...], ...]
 
 
 def turn_orders(*, schedule: Schedule, now: datetime) -> dict[int, TurnOrder]:
-    """The order of turns in each layer that has people, by layer id; 2 queries."""
+    """The order of turns in each layer that has people, by layer id; 3 queries."""
     orders = {}
     for layer in layers_of([schedule.pk]):
         if found := _place_on_turn(schedule, layer, now):
-            index, takers = found
-            orders[layer.pk] = TurnOrder((*takers[index:], *takers[:index]))
+            index, turns = found
+            orders[layer.pk] = TurnOrder((*turns[index:], *turns[:index]))
     return orders
 
 
@@ -50,32 +50,51 @@ def keep_turns(
         found = _place_on_turn(schedule, layer, now)
         if order is None or found is None:
             continue
-        index, takers = found
-        wanted = next((user_id for user_id in order.user_ids if user_id in takers), None)
-        if wanted is not None and takers[index] != wanted:
-            _turn_round(layer, takers.index(wanted) - index)
+        index, turns = found
+        wanted = _turn_of_the_same(order, turns, index)
+        if wanted is not None and wanted != index:
+            _turn_round(layer, wanted - index)
             turned.append(layer)
     return turned
 
 
-def replace_members(*, layer: ScheduleLayer, user_ids: Sequence[int], now: datetime) -> None:
+def _turn_of_the_same(
+    order: TurnOrder, turns: tuple[tuple[int, ...], ...], index: int
+) -> int | None:
+    """Which of `turns` has most of those who were on call; if all left, of those after them.
+
+    Of several such turns the one at `index`, which is on now, is the best, then the first.
+    """
+    for people in order.turns:
+        common = [len(set(people) & set(turn)) for turn in turns]
+        if best := max(common):
+            return index if common[index] == best else common.index(best)
+    return None
+
+
+def replace_turns(
+    *, layer: ScheduleLayer, turns: Sequence[Sequence[int]], now: datetime
+) -> list[ScheduleLayer]:
     """Let exactly these people take turns, in this order; whoever is on call stays so if listed.
 
-    The same person may be listed more than once. Raises InvalidInput for unknown people.
+    People of one turn are on call together; the same person may have several turns. Returns
+    `layer` if the list was turned round for that. Callers hold the lock on the schedule and have
+    checked the people.
     """
-    known = set(User.objects.filter(pk__in=user_ids).values_list("pk", flat=True))
-    if unknown := [str(user_id) for user_id in user_ids if user_id not in known]:
-        message = f"There is no user {', '.join(unknown)}."
-        raise InvalidInput(message, fields={"members": [message]})
-    with transaction.atomic():
-        schedule = Schedule.objects.select_for_update().get(pk=layer.schedule_id)
-        before = turn_orders(schedule=schedule, now=now)
-        LayerMember.objects.filter(layer=layer).delete()
-        LayerMember.objects.bulk_create(
-            LayerMember(layer=layer, user_id=user_id, position=position)
-            for position, user_id in enumerate(user_ids, start=1)
-        )
-        keep_turns(schedule=schedule, before=before, now=now)
+    before = turn_orders(schedule=layer.schedule, now=now)
+    write_turns(layer=layer, turns=turns)
+    turned = keep_turns(schedule=layer.schedule, before=before, now=now)
+    return [each for each in turned if each.pk == layer.pk]
+
+
+def write_turns(*, layer: ScheduleLayer, turns: Sequence[Sequence[int]]) -> None:
+    """Let exactly these people take turns: the first turn is at `starts_at` of the layer."""
+    LayerMember.objects.filter(layer=layer).delete()
+    LayerMember.objects.bulk_create(
+        LayerMember(layer=layer, user_id=user_id, turn=turn)
+        for turn, people in enumerate(turns, start=1)
+        for user_id in people
+    )
 
 
 def put_on_call(
@@ -96,40 +115,44 @@ def put_on_call(
         found = _place_on_turn(schedule, layer, now)
         if found is None:
             raise Conflict(f"Nobody can be on call in {layer.name} now: it has no people or ended.")
-        index, takers = found
-        if user_id not in takers:
+        index, turns = found
+        wanted = next((turn for turn in turns if user_id in turn), None)
+        if wanted is None:
             message = f"This person takes no turn in {layer.name}; add them to it first."
             raise InvalidInput(message, fields={"user": [message]})
-        names = {member.user_id: str(member.user) for member in layer.members.all()}
-        if takers[index] == user_id:
+        if user_id in turns[index]:
             return
-        _turn_round(layer, takers.index(user_id) - index)
+        names = {member.user_id: str(member.user) for member in layer.members.all()}
+        _turn_round(layer, turns.index(wanted) - index)
+        before, after = (", ".join(names[i] for i in turn) for turn in (turns[index], wanted))
         record_change(
             actor=actor,
             action="schedule_layer.put_on_call",
             entity=layer,
-            changes={"on_call": [names[takers[index]], names[user_id]]},
+            changes={"on_call": [before, after]},
             ip=ip,
         )
 
 
 def _place_on_turn(
     schedule: Schedule, layer: ScheduleLayer, now: datetime
-) -> tuple[int, tuple[int, ...]] | None:
-    """Which place of a layer has its turn now, and who takes each place; None: it is over."""
+) -> tuple[int, tuple[tuple[int, ...], ...]] | None:
+    """Which turn of a layer it is now, and who takes each turn; None: it is over."""
     try:
-        (data,) = spec_of(schedule, [layer]).layers
+        data = layer_of(layer)
         index = turn_at(data, schedule.time_zone, now)
     except UNREADABLE:
         return None
-    return None if index is None else (index, tuple(user_id for (user_id,) in data.turns))
+    return None if index is None else (index, data.turns)
 
 
 def _turn_round(layer: ScheduleLayer, steps: int) -> None:
-    """Move everybody `steps` places to the front, the first ones to the back."""
+    """Move every turn `steps` places to the front, the first ones to the back."""
     members = list(layer.members.all())
-    steps %= len(members)
-    for position, member in enumerate(members[steps:] + members[:steps], start=1):
-        member.position = position
-    # The constraint on positions is deferred: it looks at the end of the transaction.
-    LayerMember.objects.bulk_update(members, ["position"])
+    numbers = list(dict.fromkeys(member.turn for member in members))
+    steps %= len(numbers)
+    places = {number: place for place, number in enumerate(numbers[steps:] + numbers[:steps], 1)}
+    for member in members:
+        member.turn = places[member.turn]
+    # The constraint on turns is deferred: it looks at the end of the transaction.
+    LayerMember.objects.bulk_update(members, ["turn"])

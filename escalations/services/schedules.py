@@ -175,7 +175,7 @@ def _replace_layers(schedule: Schedule, layers: Sequence[LayerInput]) -> Changes
         for number, layer in enumerate(layers, start=1)
     )
     LayerMember.objects.bulk_create(
-        LayerMember(layer=row, user_id=user_id, position=place)
+        LayerMember(layer=row, user_id=user_id, turn=place)
         for row, layer in zip(rows, layers, strict=True)
         for place, user_id in enumerate(layer.members, start=1)
     )

@@ -185,8 +185,8 @@ def test_schedule_with_layers_and_people_is_made_on_one_page(
     admin: Client, bob: User, carol: User
 ) -> None:
     fields = schedule_fields(
-        layer({"position": 1, "user": bob.pk}, {"position": 2, "user": carol.pk}),
-        layer({"position": 1, "user": carol.pk}, name="Nights", position=2),
+        layer({"turn": 1, "user": bob.pk}, {"turn": 2, "user": carol.pk}),
+        layer({"turn": 1, "user": carol.pk}, name="Nights", position=2),
     )
 
     assert add(admin, "schedule", fields).status_code == 302
@@ -210,7 +210,7 @@ def test_schedule_with_layers_and_people_is_made_on_one_page(
 def test_mistakes_in_a_schedule_are_explained(
     fields: Fields, of_layer: Fields, words: str, admin: Client, bob: User
 ) -> None:
-    one = layer({"position": 1, "user": bob.pk}, **of_layer)
+    one = layer({"turn": 1, "user": bob.pk}, **of_layer)
 
     answer = add(admin, "schedule", schedule_fields(one, **fields))
 
@@ -223,10 +223,10 @@ def test_reordering_people_keeps_whoever_is_on_call_and_says_so(
 ) -> None:
     schedule = ScheduleFactory(name="Primary", members=[bob, carol])
     existing = ScheduleLayer.objects.get()
-    first, second = LayerMember.objects.order_by("position")
+    first, second = LayerMember.objects.order_by("turn")
     places = [
-        {"id": first.pk, "layer": existing.pk, "user": bob.pk, "position": 2},
-        {"id": second.pk, "layer": existing.pk, "user": carol.pk, "position": 1},
+        {"id": first.pk, "layer": existing.pk, "user": bob.pk, "turn": 2},
+        {"id": second.pk, "layer": existing.pk, "user": carol.pk, "turn": 1},
     ]
     own = {"id": existing.pk, "schedule": schedule.pk}
     fields = schedule_fields(layer(*places, **own), initial=1)
@@ -236,7 +236,7 @@ def test_reordering_people_keeps_whoever_is_on_call_and_says_so(
 
     assert answer.status_code == 302
     assert any("turned round" in str(m) for m in get_messages(answer.wsgi_request))
-    names = LayerMember.objects.order_by("position").values_list("user__name", flat=True)
+    names = LayerMember.objects.order_by("turn").values_list("user__name", flat=True)
     assert list(names) == ["Bob", "Carol"]
 
 
@@ -245,7 +245,7 @@ def test_place_of_a_deleted_person_asks_for_somebody_else(admin: Client, bob: Us
     bob.delete()
     existing, place = ScheduleLayer.objects.get(), LayerMember.objects.get()
     own = {"id": existing.pk, "schedule": schedule.pk}
-    row = {"id": place.pk, "layer": existing.pk, "user": "", "position": 1}
+    row = {"id": place.pk, "layer": existing.pk, "user": "", "turn": 1}
     address = reverse("admin:escalations_schedule_change", args=[schedule.pk])
 
     answer = admin.post(address, schedule_fields(layer(row, **own), initial=1))

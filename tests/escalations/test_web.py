@@ -180,7 +180,7 @@ def give_turn(user: User, schedule: Schedule, to: User) -> int:
 def test_responder_puts_somebody_on_call(schedule: Schedule, bob: User, carol: User) -> None:
     assert give_turn(bob, schedule, carol) == 302
 
-    order = LayerMember.objects.order_by("position").values_list("user__name", flat=True)
+    order = LayerMember.objects.order_by("turn").values_list("user__name", flat=True)
     assert list(order) == ["Carol", "Bob"]
     entry = AuditEntry.objects.get(action="schedule_layer.put_on_call")
     assert entry.changes == {"on_call": ["Bob", "Carol"]}
