@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
@@ -22,6 +22,30 @@ class Person:
     name: str
     email: str
     time_zone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A destination as messages name it."""
+
+    id: int
+    name: str
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a message says that is about no incident."""
+
+    subject: str  # one line
+    text: str
+    link: str  # path of the page that it leads to; may be empty
+    details: dict[str, Any]  # the same for machines
+
+    @property
+    def url(self) -> str:
+        """Its page, as an absolute address; empty when it leads nowhere."""
+        return f"{settings.PUBLIC_URL}{self.link}" if self.link else ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +72,10 @@ class PagedIncident:
 
 @dataclass(frozen=True)
 class Page:
-    """One claimed notification with all that sending it takes: senders never ask the database."""
+    """One claimed notification with all that sending it takes: senders never ask the database.
+
+    Either `incident` or `notice` is set.
+    """
 
     notification_id: int
     attempt: int  # 1 for the first; proves whose lease it is
@@ -59,9 +86,22 @@ class Page:
     idempotency_key: UUID
     maybe_duplicate: bool
     reason: str
-    recipient: Person
-    incident: PagedIncident
+    recipient: Person | Place
+    incident: PagedIncident | None
+    notice: Notice | None = None
     cannot_send: str = ""  # why this must not be sent at all, e.g. the way was switched off
+
+    @property
+    def title(self) -> str:
+        """What it is about, in one line."""
+        if self.incident is not None:
+            return self.incident.title
+        return self.notice.subject if self.notice is not None else ""
+
+    @property
+    def is_for_place(self) -> bool:
+        """It goes to a destination, not to a person."""
+        return isinstance(self.recipient, Place)
 
 
 @dataclass(frozen=True)

@@ -43,14 +43,8 @@ class EmailChannel(Channel):
 
     def render(self, page: Page) -> Message:
         """Build the whole mail. The same page always has the same Message-ID."""
-        context = {
-            "page": page,
-            "incident": page.incident,
-            "description": page.incident.description[:MAX_DESCRIPTION_LENGTH],
-        }
         with timezone.override(ZoneInfo(page.recipient.time_zone)):
-            text = render_to_string("notifications/email/page.txt", context)
-            html = render_to_string("notifications/email/page.html", context)
+            text, html = _bodies(page)
         mail = EmailMessage(policy=POLICY)
         mail["From"] = settings.DEFAULT_FROM_EMAIL
         mail["To"] = _recipient(page)
@@ -75,13 +69,27 @@ class EmailChannel(Channel):
             raise DeliveryError(f"The mail server could not be used: {_plain(error)}") from error
 
 
+def _bodies(page: Page) -> tuple[str, str]:
+    """As plain text and as HTML, in the present time zone."""
+    name = "page" if page.incident is not None else "notice"
+    context = {
+        "page": page,
+        "incident": page.incident,
+        "notice": page.notice,
+        "description": page.incident.description[:MAX_DESCRIPTION_LENGTH] if page.incident else "",
+    }
+    return (
+        render_to_string(f"notifications/email/{name}.txt", context),
+        render_to_string(f"notifications/email/{name}.html", context),
+    )
+
+
 def subject_of(page: Page) -> str:
     """One line, the same for all mails of an incident, so that mail programs group them."""
-    incident = page.incident
-    title = one_line(incident.title)
-    return f"[OpsKnight] #{incident.id} {incident.urgency.capitalize()}: {title}"[
-        :MAX_SUBJECT_LENGTH
-    ]
+    text = one_line(page.title)
+    if page.incident is not None:
+        text = f"#{page.incident.id} {page.incident.urgency.capitalize()}: {text}"
+    return f"[OpsKnight] {text}"[:MAX_SUBJECT_LENGTH]
 
 
 def one_line(text: str) -> str:
@@ -100,14 +108,16 @@ def _recipient(page: Page) -> Address:
 
 def _write_headers(mail: EmailMessage, page: Page) -> None:
     domain = _id_domain()
-    thread = f"<incident-{page.incident.id}@{domain}>"
     mail["Subject"] = subject_of(page)
     mail["Date"] = formatdate()
     mail["Message-ID"] = f"<{page.idempotency_key.hex}@{domain}>"
-    mail["In-Reply-To"] = thread
-    mail["References"] = thread
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"  # Exchange ignores Auto-Submitted
+    if page.incident is None:
+        return
+    thread = f"<incident-{page.incident.id}@{domain}>"
+    mail["In-Reply-To"] = thread
+    mail["References"] = thread
     mail["X-OpsKnight-Incident"] = str(page.incident.id)
     if page.incident.urgency == "high":
         mail["Importance"] = "high"

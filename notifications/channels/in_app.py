@@ -17,7 +17,7 @@ class InAppChannel(Channel):
 
     def render(self, page: Page) -> Message:
         """The notice's title; its page shows more."""
-        return Message(address="", text=page.incident.title)
+        return Message(address="", text=page.title)
 
     def send(self, message: Message, idempotency_key: UUID) -> None:
         """Nothing to do: the notice is there once the row says delivered."""

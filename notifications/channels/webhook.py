@@ -1,4 +1,4 @@
-"""Signed JSON to a URL of the person's own."""
+"""Signed JSON to a URL of a person's own, or of a destination."""
 
 import hashlib
 import hmac
@@ -19,6 +19,7 @@ from notifications.channels.base import (
     Channel,
     DeliveryError,
     Message,
+    Notice,
     Page,
     PagedIncident,
 )
@@ -35,7 +36,7 @@ MAX_PATIENCE = timedelta(minutes=15)
 
 
 class WebhookChannel(Channel):
-    """POST with an HMAC signature. 2xx means the person's own endpoint has it: delivered."""
+    """POST with an HMAC signature. 2xx means the other side has it: delivered."""
 
     name = "webhook"
     queue = "webhook"
@@ -130,17 +131,32 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def payload_of(page: Page) -> dict[str, Any]:
-    """The body: `event`, `recipient` and `incident`; instants in ISO 8601, UTC."""
+    """The body: `event`, who it is for, and `incident` or `notice`; instants in ISO 8601, UTC."""
     return {
         "event": {
-            "type": "page",
+            "type": _type_of(page),
             "timestamp": timezone.now().astimezone(UTC).isoformat(),
             "reason": page.reason,
             "maybe_duplicate": page.maybe_duplicate,
         },
-        "recipient": {"id": page.recipient.id, "name": page.recipient.name},
-        "incident": _incident(page.incident),
+        "destination" if page.is_for_place else "recipient": {
+            "id": page.recipient.id,
+            "name": page.recipient.name,
+        },
+        **({"incident": _incident(page.incident)} if page.incident else {}),
+        **({"notice": _notice(page.notice)} if page.notice else {}),
     }
+
+
+def _type_of(page: Page) -> str:
+    if page.incident is not None:
+        return "page"
+    return "test" if page.reason == Notification.Reason.TEST else "notice"
+
+
+def _notice(notice: Notice) -> dict[str, Any]:
+    words = {"subject": notice.subject, "text": notice.text, "url": notice.url or None}
+    return notice.details | words
 
 
 def _incident(incident: PagedIncident) -> dict[str, Any]:

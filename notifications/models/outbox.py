@@ -4,6 +4,7 @@ import uuid
 from typing import ClassVar
 
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -59,6 +60,8 @@ class Notification(models.Model):
     subject = models.CharField(max_length=200, blank=True)
     text = models.TextField(blank=True)
     link = models.CharField(max_length=500, blank=True)
+    # For machines: goes into the bodies of webhooks as it is.
+    details = models.JSONField(default=dict, db_default={}, encoder=DjangoJSONEncoder)
     # None: the account's own address, or the app itself.
     contact_method = models.ForeignKey(
         ContactMethod, on_delete=models.SET_NULL, null=True, related_name="+"

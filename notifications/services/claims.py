@@ -2,10 +2,18 @@
 
 from django.db import connection, transaction
 from django.db.models import F, TextField
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
-from notifications.channels.base import SEND_SECONDS, Page, PagedIncident, Person
+from incidents.models import Incident
+from notifications.channels.base import (
+    SEND_SECONDS,
+    Notice,
+    Page,
+    PagedIncident,
+    Person,
+    Place,
+)
 from notifications.models import Notification
 from notifications.services.settling import (
     NOW,
@@ -24,16 +32,20 @@ MAX_ATTEMPTS = 8
 # Rows whose worker died come first, then due ones, first turns first, oldest first. Each is decided
 # on here: sent if it is still wanted, and if no other page of this batch says the same to the same
 # address.
+_COLUMNS = (
+    "id, state, incident_id, user_id, destination_id, address, reason, cause, delay_minutes, "
+    "needs_own_ack, attempts, created_at"
+)
 _CLAIM = f"""
 WITH expired AS (
-    SELECT id, state, incident_id, user_id, address, reason, delay_minutes, attempts
+    SELECT {_COLUMNS}
     FROM notifications_notification
     WHERE channel = %(channel)s AND state = 'sending' AND leased_until <= {NOW}
     ORDER BY leased_until
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ), due AS (
-    SELECT id, state, incident_id, user_id, address, reason, delay_minutes, attempts
+    SELECT {_COLUMNS}
     FROM notifications_notification
     WHERE channel = %(channel)s AND state = 'pending' AND due_at <= {NOW}
     ORDER BY turn, due_at, id
@@ -41,12 +53,13 @@ WITH expired AS (
     FOR UPDATE SKIP LOCKED
 ), decided AS (
     SELECT n.id, n.state, ({WANTED}) IS TRUE AS wanted, row_number() OVER (
-        PARTITION BY n.incident_id, n.user_id, n.address, n.reason, ({WANTED}) IS TRUE
+        PARTITION BY n.incident_id, n.user_id, n.destination_id, n.address, n.reason,
+            CASE WHEN n.incident_id IS NULL THEN n.cause END, ({WANTED}) IS TRUE
         ORDER BY n.attempts, n.id DESC
     ) = 1 AS newest
     FROM (TABLE expired UNION ALL TABLE due) n
-    JOIN incidents_incident i ON i.id = n.incident_id
-    JOIN opsknight_user u ON u.id = n.user_id
+    LEFT JOIN incidents_incident i ON i.id = n.incident_id
+    LEFT JOIN opsknight_user u ON u.id = n.user_id
 )
 UPDATE notifications_notification n SET
     state = CASE WHEN wanted AND newest THEN 'sending' ELSE 'cancelled' END,
@@ -87,12 +100,17 @@ def claim_pages(*, channel: str, limit: int) -> list[Page]:
 
 def _load(ids: list[int]) -> list[Page]:
     """All that sending takes; one query. The secret stays encrypted: see WebhookChannel."""
+    if not ids:
+        return []
     rows = (
         Notification.objects.filter(pk__in=ids)
-        .select_related("user", "incident__service", "incident__assignee")
+        .select_related("user", "destination", "incident__service", "incident__assignee")
+        .defer("destination__secret")
         .annotate(
             method_enabled=F("contact_method__enabled"),
-            method_secret=Cast("contact_method__secret", TextField()),
+            secret_token=Cast(
+                Coalesce("contact_method__secret", "destination__secret"), TextField()
+            ),
         )
         .order_by("turn", "due_at", "pk")
     )
@@ -100,36 +118,42 @@ def _load(ids: list[int]) -> list[Page]:
 
 
 def _page_of(row: Notification) -> Page:
-    incident = row.incident
+    place = row.destination
     return Page(
         notification_id=row.pk,
         attempt=row.attempts,
         channel=row.channel,
         address=row.address,
         method_id=row.contact_method_id,
-        secret_token=row.method_secret or "",  # type: ignore[attr-defined]
+        secret_token=row.secret_token or "",  # type: ignore[attr-defined]
         idempotency_key=row.idempotency_key,
         maybe_duplicate=row.maybe_duplicate,
         reason=row.reason,
-        recipient=_person(row.user),
-        incident=PagedIncident(
-            id=incident.pk,
-            title=incident.title,
-            description=incident.description,
-            status=incident.status,
-            urgency=incident.urgency,
-            service_id=incident.service_id,
-            service_name=incident.service.name,
-            assignee=_person(incident.assignee) if incident.assignee else None,
-            created_at=incident.created_at,
-            acknowledged_at=incident.acknowledged_at,
-            resolved_at=incident.resolved_at,
-        ),
+        recipient=Place(place.pk, place.name) if place else _person(row.user),
+        incident=_paged(row.incident) if row.incident else None,
+        notice=None if row.incident else Notice(row.subject, row.text, row.link, row.details),
         cannot_send=_obstacle(row),
     )
 
 
-def _person(user: User) -> Person:
+def _paged(incident: Incident) -> PagedIncident:
+    return PagedIncident(
+        id=incident.pk,
+        title=incident.title,
+        description=incident.description,
+        status=incident.status,
+        urgency=incident.urgency,
+        service_id=incident.service_id,
+        service_name=incident.service.name,
+        assignee=_person(incident.assignee) if incident.assignee else None,
+        created_at=incident.created_at,
+        acknowledged_at=incident.acknowledged_at,
+        resolved_at=incident.resolved_at,
+    )
+
+
+def _person(user: User | None) -> Person:
+    assert user is not None  # noqa: S101 — notification_user_or_destination
     return Person(user.pk, str(user), user.email, user.time_zone)
 
 
@@ -137,10 +161,12 @@ def _obstacle(row: Notification) -> str:
     """Why this page must not be tried at all; empty when it may."""
     if row.attempts > MAX_ATTEMPTS:
         return "Every attempt ended without an answer."
+    if row.destination is not None:
+        return "" if row.destination.enabled else "This destination is switched off."
     if row.channel == "in_app" or row.method_enabled:  # type: ignore[attr-defined]
         return ""
     if row.contact_method_id is not None:
         return "This contact method is switched off."
-    if row.address != row.user.email:
+    if row.user is None or row.address != row.user.email:
         return "This contact method was removed."
     return ""

@@ -9,14 +9,18 @@ from notifications.services.nudging import wake_channels
 from notifications.services.outbox import PageRequest, build_page
 
 State = Notification.State
+NO_WAY_LEFT = "No other way is left."
 REACHED = (State.SENT, State.DELIVERED, State.SANDBOXED)
 
 
 def take_next_way(*, row: Notification, now: datetime) -> str:
     """Pull forward the next page of the failed one's person, else write to the account address.
 
-    The caller holds the transaction. Returns a sentence that says what happens now.
+    The caller holds the transaction. Returns a sentence that says what happens now; NO_WAY_LEFT
+    when nothing does. A destination has no other way.
     """
+    if row.user is None or row.incident_id is None:
+        return NO_WAY_LEFT
     others = Notification.objects.filter(
         incident_id=row.incident_id, user_id=row.user_id, reason=row.reason
     ).exclude(channel="in_app").exclude(pk=row.pk)  # fmt: skip
@@ -30,8 +34,14 @@ def take_next_way(*, row: Notification, now: datetime) -> str:
     if (row.channel, row.address) == ("email", address) or others.filter(
         cause=row.cause, channel="email", address=address
     ).exists():
-        return "No other way is left."
-    request = PageRequest(row.incident_id, row.user_id, Notification.Reason(row.reason), row.cause)
+        return NO_WAY_LEFT
+    request = PageRequest(
+        row.incident_id,
+        row.user_id,
+        Notification.Reason(row.reason),
+        row.cause,
+        needs_own_ack=row.needs_own_ack,
+    )
     page = build_page(request, account_page(address), now)
     Notification.objects.bulk_create([page], ignore_conflicts=True)
     wake_channels(["email"])

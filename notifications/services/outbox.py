@@ -6,42 +6,46 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from django.db.models import Min
+from django.db.models import Exists, Min, OuterRef, Q
 from django.db.models.functions import Now
 
-from incidents.models import Incident
+from incidents.models import Incident, TimelineEntry
 from incidents.services.participants import add_participants
-from notifications.models import Notification, NotificationRule
+from notifications.models import Destination, Notification, NotificationRule
 from notifications.models.preferences import Channel
 from notifications.rules import PlannedPage, Rule, has_immediate_way, plan_pages
 from notifications.services.nudging import wake_channels
 from opsknight.models import User
 
 # Incident, person, channel, address, reason: two waiting pages with the same are one too many.
-Target: TypeAlias = tuple[int, int, str, str, str]
+Target: TypeAlias = tuple[int | None, int | None, str, str, str]
 
 
 @dataclass(frozen=True)
 class PageRequest:
-    """This person must hear of this incident."""
+    """This person, or this destination, must hear of this incident: exactly one of both."""
 
     incident_id: int
-    user_id: int
+    user_id: int | None
     reason: Notification.Reason
     cause: str  # "step:<generation>:<round>:<step>" or "assigned:<timeline entry>"
     turn: int = 0  # see Notification.turn
+    destination_id: int | None = None
+    needs_own_ack: bool = False  # see Notification.needs_own_ack; a person's only
 
 
 def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> list[int]:
     """Write the pages of all requests; returns whom nothing reaches at once, without the app.
 
     The caller holds the transaction. Asking twice for the same cause writes nothing the second
-    time. A delayed way that still waits from an earlier cause is not queued again. Five queries,
-    however many requests.
+    time. A delayed way that still waits from an earlier cause is not queued again. A destination
+    is used at once; one that was deleted is passed over, one that is switched off fails when it
+    is sent, so that the timeline says so. Five queries, six with destinations, however many
+    requests.
     """
     if not requests:
         return []
-    user_ids = {request.user_id for request in requests}
+    user_ids = {request.user_id for request in requests if request.user_id is not None}
     plans = _plans_of(user_ids)
     waiting = _waiting_delayed(requests, now)
     rows = [
@@ -50,10 +54,24 @@ def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> list[int]:
         if request.user_id in plans
         for row in _rows_of(request, plans[request.user_id], waiting, now)
     ]
+    rows += _rows_to_destinations(requests, now)
     Notification.objects.bulk_create(rows, ignore_conflicts=True)
-    add_participants(pairs={(row.incident_id, row.user_id) for row in rows}, now=now)
+    add_participants(
+        pairs={(r.incident_id, r.user_id) for r in requests if r.user_id in plans}, now=now
+    )
     wake_channels(row.channel for row in rows if row.due_at <= now)
     return sorted(u for u in user_ids if u not in plans or not has_immediate_way(plans[u]))
+
+
+def _rows_to_destinations(requests: Sequence[PageRequest], now: datetime) -> list[Notification]:
+    ids = {request.destination_id for request in requests} - {None}
+    places = Destination.objects.defer("secret").in_bulk(list(ids)) if ids else {}
+    return [
+        build_page(request, PlannedPage(None, place.channel, place.address, 0, 0), now)
+        for request in requests
+        if request.destination_id is not None
+        and (place := places.get(request.destination_id)) is not None
+    ]
 
 
 def _plans_of(user_ids: Iterable[int]) -> dict[int, list[PlannedPage]]:
@@ -83,9 +101,17 @@ def _waiting_delayed(requests: Iterable[PageRequest], now: datetime) -> set[Targ
 
     They stay as they are: if every repetition of a policy began the delay anew, a short repeat
     would keep a long delay from ever ending. A row that somebody has locked is about to change
-    (to be cancelled, perhaps) and does not count.
+    (to be cancelled, perhaps) and does not count, nor does one that ended with its person's own
+    acknowledgement and is only not cancelled yet.
     """
+    own_acks = TimelineEntry.objects.filter(
+        incident_id=OuterRef("incident_id"),
+        kind=TimelineEntry.Kind.ACKNOWLEDGED,
+        actor_id=OuterRef("user_id"),
+        at__gte=OuterRef("created_at"),
+    )
     rows = Notification.objects.select_for_update(skip_locked=True, no_key=True).filter(
+        ~(Q(needs_own_ack=True) & Exists(own_acks)),
         incident_id__in={r.incident_id for r in requests},
         user_id__in={r.user_id for r in requests},
         state=Notification.State.PENDING,
@@ -109,6 +135,7 @@ def build_page(request: PageRequest, page: PlannedPage, now: datetime) -> Notifi
     return Notification(
         incident_id=request.incident_id,
         user_id=request.user_id,
+        destination_id=request.destination_id,
         contact_method_id=page.method_id,
         channel=page.channel,
         address=page.address,
@@ -117,6 +144,7 @@ def build_page(request: PageRequest, page: PlannedPage, now: datetime) -> Notifi
         delay_minutes=page.delay_minutes,
         due_at=now + timedelta(minutes=page.wait_minutes),
         turn=request.turn,
+        needs_own_ack=request.needs_own_ack,
         created_at=now,
     )
 
@@ -133,12 +161,16 @@ def queue_new_rule(*, rule: NotificationRule, now: datetime) -> None:
     """
     if not rule.contact_method.enabled:
         return
+    status = Incident.Status
     pages = Notification.objects.filter(
+        Q(incident__status=status.TRIGGERED)
+        | Q(incident__status=status.ACKNOWLEDGED, needs_own_ack=True),
         user_id=rule.user_id,
         reason=Notification.Reason.ESCALATION,
-        incident__status=Incident.Status.TRIGGERED,
     )
-    cycles = pages.values("incident_id", "cause").annotate(started_at=Min("created_at"))
+    cycles = pages.values("incident_id", "cause", "needs_own_ack").annotate(
+        started_at=Min("created_at")
+    )
     latest = {c["incident_id"]: c for c in cycles.order_by("started_at")}
     method = rule.contact_method
     planned = PlannedPage(
@@ -147,7 +179,11 @@ def queue_new_rule(*, rule: NotificationRule, now: datetime) -> None:
     rows = []
     for cycle in latest.values():
         request = PageRequest(
-            cycle["incident_id"], rule.user_id, Notification.Reason.ESCALATION, cycle["cause"]
+            cycle["incident_id"],
+            rule.user_id,
+            Notification.Reason.ESCALATION,
+            cycle["cause"],
+            needs_own_ack=cycle["needs_own_ack"],
         )
         row = build_page(request, planned, cycle["started_at"])
         if row.due_at > now:

@@ -15,10 +15,11 @@ from incidents.services.participants import lock_participants
 from incidents.services.timeline import build_entry, write_entries
 from notifications.channels import CHANNELS
 from notifications.channels.base import DeliveryError, Message, Page
-from notifications.models import ContactMethod, DeliveryAttempt, Notification, SandboxMessage
+from notifications.models import DeliveryAttempt, Notification, SandboxMessage
+from notifications.services.breaking import break_address
 from notifications.services.claims import MAX_ATTEMPTS
-from notifications.services.next_way import take_next_way
-from opsknight.services.audit import record_change
+from notifications.services.next_way import NO_WAY_LEFT, take_next_way
+from notifications.services.unreached import tell_unreached
 from realtime.publish import incidents_changed, notices_changed
 
 logger = logging.getLogger(__name__)
@@ -67,10 +68,10 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> None:
         entries += _give_up_all([pair for pair in pairs if pair[0].state == State.FAILED])
         # In the order of ids, as everybody who touches several incidents does.
         write_entries(sorted(entries, key=lambda entry: entry.incident_id))
-        incidents_changed(row.incident_id for row, _ in pairs)
+        incidents_changed(row.incident_id for row, _ in pairs if row.incident_id is not None)
         notices_changed(
             row.user_id for row, _ in pairs
-            if row.channel == "in_app" and row.state == State.DELIVERED
+            if row.channel == "in_app" and row.state == State.DELIVERED and row.user_id is not None
         )  # fmt: skip
 
 
@@ -79,7 +80,8 @@ def _lock_ours(outcomes: Sequence[Outcome]) -> list[tuple[Notification, Outcome]
     by_id = {outcome.page.notification_id: outcome for outcome in outcomes}
     rows = (
         Notification.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("user")
+        .select_related("user", "destination")
+        .defer("destination__secret")
         .filter(pk__in=by_id, state=State.SENDING)
         .annotate(clock=StatementTime())
         .order_by("pk")
@@ -149,14 +151,14 @@ def _sandbox_message(row: Notification, message: Message) -> SandboxMessage:
 
 def _paged(row: Notification, now: datetime) -> TimelineEntry | None:
     """Notices in the app are not worth an entry: they reach only who is looking."""
-    if row.channel == "in_app":
+    if row.channel == "in_app" or row.incident_id is None:
         return None
     phrase = CHANNELS[row.channel].phrase
     if row.state == State.SANDBOXED:
-        text = f"Page to {row.user} {phrase} kept in the sandbox: no provider is configured"
+        text = f"Page to {row.recipient} {phrase} kept in the sandbox: no provider is configured"
     else:
         repeated = " again; the first may have arrived too" if row.maybe_duplicate else ""
-        text = f"Page sent to {row.user} {phrase}{repeated}"
+        text = f"Page sent to {row.recipient} {phrase}{repeated}"
     return build_entry(
         incident_id=row.incident_id,
         kind=TimelineEntry.Kind.PAGED,
@@ -168,42 +170,34 @@ def _paged(row: Notification, now: datetime) -> TimelineEntry | None:
 
 def _give_up_all(failed: Sequence[tuple[Notification, Outcome]]) -> list[TimelineEntry]:
     """One after another per person: two ways that fail at once must not each wait for the other."""
-    if failed:
-        lock_participants(pairs=[(row.incident_id, row.user_id) for row, _ in failed])
-    return [_give_up(row, outcome) for row, outcome in failed]
+    pairs = [(r.incident_id, r.user_id) for r, _ in failed if r.incident_id and r.user_id]
+    if pairs:
+        lock_participants(pairs=pairs)
+    entries, lost = [], []
+    for row, outcome in failed:
+        if outcome.error is not None and outcome.error.breaks_address:
+            break_address(row)
+        if row.incident_id is None:
+            continue
+        now: datetime = row.clock  # type: ignore[attr-defined]
+        next_step = take_next_way(row=row, now=now)
+        entries.append(_failure(row, row.incident_id, next_step, now))
+        if next_step == NO_WAY_LEFT:
+            lost.append(row)
+    if lost:
+        tell_unreached(failed=lost, now=lost[0].clock)  # type: ignore[attr-defined]
+    return entries
 
 
-def _give_up(row: Notification, outcome: Outcome) -> TimelineEntry:
-    """Say that this way failed for good, switch off a dead address, take the next way."""
-    now: datetime = row.clock  # type: ignore[attr-defined]
-    if outcome.error is not None and outcome.error.breaks_address:
-        _break_method(row)
-    next_step = take_next_way(row=row, now=now)
+def _failure(row: Notification, incident_id: int, next_step: str, now: datetime) -> TimelineEntry:
+    """Say that this way failed for good, and what happens next."""
     phrase, why = CHANNELS[row.channel].phrase, row.last_error.rstrip(". ")
     return build_entry(
-        incident_id=row.incident_id,
+        incident_id=incident_id,
         kind=TimelineEntry.Kind.PAGE_FAILED,
-        message=f"Page to {row.user} {phrase} failed: {why}. {next_step}",
+        message=f"Page to {row.recipient} {phrase} failed: {why}. {next_step}",
         now=now,
         data=_data(row),
-    )
-
-
-def _break_method(row: Notification) -> None:
-    """Switch the address off until its owner looks at it; the settings page says why."""
-    # Without its secret: a lost encryption key must not keep outcomes from being recorded.
-    methods = ContactMethod.objects.defer("secret").filter(enabled=True)
-    method = methods.filter(pk=row.contact_method_id or 0).first()
-    if method is None:
-        return
-    method.enabled = False
-    method.broken_reason = row.last_error
-    method.save(update_fields=["enabled", "broken_reason"])
-    record_change(
-        actor=None,
-        action="contact_method.broken",
-        entity=method,
-        changes={"enabled": [True, False], "broken_reason": ["", row.last_error]},
     )
 
 
@@ -211,6 +205,7 @@ def _data(row: Notification) -> dict[str, Any]:
     return {
         "notification": row.pk,
         "user": row.user_id,
+        "destination": row.destination_id,
         "channel": row.channel,
         "state": row.state,
     }

@@ -13,11 +13,21 @@ from incidents.services.timeline import build_entry, write_entries
 from notifications.models import DeliveryAttempt
 from realtime.publish import incidents_changed
 
-# SQL over n (notification), i (incident), u (user). An assignment is news to whoever has it; its
-# delayed ways end when somebody acknowledged. NULL counts as false: ask `IS TRUE`.
+# SQL over n (notification), i (incident), u (user); i and u may be missing. NULL counts as false:
+# ask `IS TRUE`. An assignment is news to whoever has it; its delayed ways end when somebody
+# acknowledged. Where everybody acknowledges, one's pages go on until one has done so oneself.
 WANTED = """
-    u.status = 'active' AND CASE n.reason
-        WHEN 'escalation' THEN i.status = 'triggered'
+    CASE
+        WHEN n.destination_id IS NOT NULL THEN n.incident_id IS NULL OR i.status = 'triggered'
+        WHEN u.status <> 'active' THEN false
+        WHEN n.incident_id IS NULL THEN true
+        WHEN n.reason = 'escalation' AND n.needs_own_ack THEN
+            i.status IN ('triggered', 'acknowledged') AND NOT EXISTS (
+                SELECT FROM incidents_timelineentry t
+                WHERE t.incident_id = n.incident_id AND t.kind = 'acknowledged'
+                    AND t.actor_id = n.user_id AND t.at >= n.created_at
+            )
+        WHEN n.reason = 'escalation' THEN i.status = 'triggered'
         ELSE i.status <> 'resolved'
             AND (n.delay_minutes = 0 OR i.status = 'triggered')
             AND (i.assignee_id = n.user_id OR i.team_id IS NOT NULL)
@@ -31,8 +41,8 @@ _CANCEL = f"""
 WITH unwanted AS (
     SELECT n.id, n.state
     FROM notifications_notification n
-    JOIN incidents_incident i ON i.id = n.incident_id
-    JOIN opsknight_user u ON u.id = n.user_id
+    LEFT JOIN incidents_incident i ON i.id = n.incident_id
+    LEFT JOIN opsknight_user u ON u.id = n.user_id
     WHERE (n.state = 'pending' OR (n.state = 'sending' AND n.leased_until <= {NOW}))
         AND ({WANTED}) IS NOT TRUE
     ORDER BY n.id
@@ -50,7 +60,7 @@ class Cancelled(NamedTuple):
     """A page that will not go out."""
 
     id: int
-    incident_id: int
+    incident_id: int | None
     channel: str
     was: str  # its state before
 
@@ -76,7 +86,9 @@ def cancel_settled_pages() -> int:
 
 def tell_cancelled(rows: Iterable[Cancelled], now: datetime) -> None:
     """One timeline entry per incident; notices in the app are not worth one."""
-    counts = Counter(row.incident_id for row in rows if row.channel != "in_app")
+    counts = Counter(
+        row.incident_id for row in rows if row.channel != "in_app" and row.incident_id is not None
+    )
     write_entries(
         build_entry(
             incident_id=incident_id,

@@ -1,0 +1,34 @@
+"""Switches off an address that its provider refused for good."""
+
+from notifications.models import ContactMethod, Destination, Notification
+from opsknight.services.audit import record_change
+
+
+def break_address(row: Notification) -> None:
+    """Switch off what the failed `row` went to, until somebody looks at it; its page says why.
+
+    The caller holds the transaction. The account's own address is never switched off.
+    """
+    method = _method_of(row)
+    if method is None:
+        return
+    method.enabled = False
+    method.broken_reason = row.last_error
+    method.save(update_fields=["enabled", "broken_reason"])
+    kind = "destination" if isinstance(method, Destination) else "contact_method"
+    record_change(
+        actor=None,
+        action=f"{kind}.broken",
+        entity=method,
+        changes={"enabled": [True, False], "broken_reason": ["", row.last_error]},
+    )
+
+
+def _method_of(row: Notification) -> ContactMethod | Destination | None:
+    """What is still in use under the address. Without its secret: a lost encryption key must not
+    keep outcomes from being recorded."""
+    if row.destination_id is not None:
+        places = Destination.objects.defer("secret").filter(enabled=True, address=row.address)
+        return places.filter(pk=row.destination_id).first()
+    methods = ContactMethod.objects.defer("secret").filter(enabled=True)
+    return methods.filter(pk=row.contact_method_id or 0).first()
