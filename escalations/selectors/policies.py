@@ -46,7 +46,7 @@ def get_policy_to_change_for(user: User, pk: int) -> EscalationPolicy:
 
 def steps_of(policy_ids: Iterable[int]) -> QuerySet[PolicyStep]:
     """The steps of many policies in order, with their targets; 2 queries."""
-    targets = StepTarget.objects.select_related("user", "team", "schedule").order_by("id")
+    targets = StepTarget.objects.select_related("user", "team", "schedule", "destination").order_by("id")
     return (
         PolicyStep.objects.filter(policy_id__in=list(policy_ids))
         .prefetch_related(Prefetch("targets", targets))
@@ -56,7 +56,7 @@ def steps_of(policy_ids: Iterable[int]) -> QuerySet[PolicyStep]:
 
 def policies_with_steps(user: User) -> QuerySet[EscalationPolicy]:
     """Visible policies with steps and targets, for the API; 3 queries."""
-    targets = StepTarget.objects.select_related("user", "team", "schedule").order_by("id")
+    targets = StepTarget.objects.select_related("user", "team", "schedule", "destination").order_by("id")
     steps = PolicyStep.objects.order_by("position", "id")
     steps = steps.prefetch_related(Prefetch("targets", targets))
     return visible_policies(user).prefetch_related(Prefetch("steps", steps))

@@ -208,6 +208,12 @@ class Incident(models.Model):
                 condition=Q(suppressed_until__isnull=False),
                 name="incident_suppressed_until",
             ),
+            # Whose acknowledgement has lasted too long.
+            models.Index(
+                fields=["acknowledged_at"],
+                condition=Q(status="acknowledged"),
+                name="incident_acknowledged_at",
+            ),
             # Which flapping ones have been quiet.
             models.Index(
                 fields=["quiet_since"],
