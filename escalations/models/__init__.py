@@ -1,5 +1,11 @@
 """Schedules, policies, and the escalation of each incident."""
 
+from escalations.models.announcements import (
+    CalendarRead,
+    KnownGap,
+    OnCallAnnouncement,
+    ScheduleWatch,
+)
 from escalations.models.calendars import CalendarFeed, ImportedShift
 from escalations.models.history import ScheduleVersion
 from escalations.models.overrides import (
@@ -29,14 +35,17 @@ from escalations.models.schedule import (
 
 __all__ = [
     "CalendarFeed",
+    "CalendarRead",
     "ConditionSnapshot",
     "EngineAudit",
     "EnginePass",
     "EscalationPolicy",
     "EscalationRun",
     "ImportedShift",
+    "KnownGap",
     "LayerMember",
     "LayerRestriction",
+    "OnCallAnnouncement",
     "OnCallPreference",
     "OnCallSettings",
     "Override",
@@ -44,6 +53,7 @@ __all__ = [
     "Schedule",
     "ScheduleLayer",
     "ScheduleVersion",
+    "ScheduleWatch",
     "StepSnapshot",
     "StepTarget",
     "SwapRequest",

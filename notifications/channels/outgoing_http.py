@@ -1,9 +1,9 @@
 """One HTTP request to an address that a user wrote down: checked, pinned, bounded.
 
 The name is resolved once, the resolved addresses are checked, and the connection goes to exactly
-such an address, so a name that changes between check and use gains nothing. Redirects are not
-followed, the answer's body is not read, and everything together ends before a deadline, however
-slowly the other side drips.
+such an address, so a name that changes between check and use gains nothing. Everything together
+ends before a deadline, however slowly the other side drips. `post` follows no redirects and reads
+no body; `get` follows a few, each checked like the first, and reads up to a limit.
 """
 
 import ipaddress
@@ -14,15 +14,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import httpcore
 import httpx
 
 CONNECT_SECONDS = 5.0
+MAX_REDIRECTS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class PrivateAddress(Exception):
     """The name leads into a private network."""
+
+
+class TooLarge(Exception):
+    """The body of the answer is larger than the limit."""
+
+
+class BadRedirect(Exception):
+    """A redirect leads nowhere, in circles, or from https to http."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,65 @@ def post(
     ):
         named = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}
         return Answer(response.status, named)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What was found at an address, after its redirects."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+
+def get(
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    seconds: float,
+    max_bytes: int,
+    allow_private: bool,
+) -> Fetched:
+    """GET an address. Raises PrivateAddress, TooLarge, BadRedirect, and httpcore's errors.
+
+    The body comes as it is sent: ask for no compression that you cannot undo.
+    """
+    backend = _Backend(time.monotonic() + seconds, allow_private)
+    timeout = {"connect": CONNECT_SECONDS, "read": seconds, "write": seconds, "pool": seconds}
+    sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+    with httpcore.ConnectionPool(ssl_context=_tls_context(), network_backend=backend) as pool:
+        for _ in range(MAX_REDIRECTS + 1):
+            with pool.stream("GET", url, headers=sent, extensions={"timeout": timeout}) as response:
+                named = {
+                    k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers
+                }
+                if response.status not in REDIRECTS:
+                    return Fetched(response.status, named, _read(response, max_bytes))
+            url = _redirected(url, named.get("location", ""))
+    raise BadRedirect("It is redirected too often.")
+
+
+def _read(response: httpcore.Response, max_bytes: int) -> bytes:
+    body = bytearray()
+    for part in response.iter_stream():
+        body += part
+        if len(body) > max_bytes:
+            raise TooLarge
+    return bytes(body)
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        target = urljoin(url, location)
+        parts = urlsplit(target)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and target.isascii()
+    except ValueError:
+        is_usable = False
+    if not location or not is_usable:
+        raise BadRedirect("It is redirected to something that is no web address.")
+    if urlsplit(url).scheme == "https" and parts.scheme == "http":
+        raise BadRedirect("It is redirected from https to http.")
+    return target
 
 
 def is_public(address: str) -> bool:

@@ -1,0 +1,1 @@
+"""Calendars, going out and coming in. Pure: no ORM, no clock, no network."""
