@@ -68,6 +68,28 @@ def may_act_on(user: User, incident: Incident) -> bool:
     return TeamMember.objects.filter(team_id__in=teams, user=user).exists()
 
 
+def own_acknowledgements(user: User) -> QuerySet[Incident]:
+    """Acknowledged incidents that this person has acknowledged since they last were triggered."""
+    entries = TimelineEntry.objects.filter(
+        incident_id=OuterRef("pk"),
+        kind=TimelineEntry.Kind.ACKNOWLEDGED,
+        actor=user,
+        at__gte=OuterRef("acknowledged_at"),
+    )
+    return Incident.objects.filter(Exists(entries), status=Incident.Status.ACKNOWLEDGED)
+
+
+def may_acknowledge(user: User, incident: Incident) -> bool:
+    """It is triggered, or everybody acknowledges and this person has not; for who may act on it."""
+    match incident.status:
+        case Incident.Status.TRIGGERED:
+            return True
+        case Incident.Status.ACKNOWLEDGED if incident.is_multi_ack:
+            return not own_acknowledgements(user).filter(pk=incident.pk).exists()
+        case _:
+            return False
+
+
 def ids_to_act_on(user: User, incidents: Iterable[Incident]) -> list[int]:
     """Those that `may_act_on` allows; two queries, however many."""
     shown = list(incidents)

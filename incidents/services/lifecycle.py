@@ -13,6 +13,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from incidents.models import Incident, Service, TimelineEntry
+from incidents.selectors import own_acknowledgements
 from incidents.services.maintenance_now import maintenance_now
 from incidents.services.timeline import build_entry, write_entries
 from opsknight.errors import Conflict, InvalidInput, NotFound
@@ -54,12 +55,14 @@ def acknowledge_incidents(
     """Acknowledge what is triggered; idempotent. Returns the incidents that changed.
 
     `source` names the way when it was not a page ("e-mail link"). The acknowledger becomes the
-    assignee when nobody is.
+    assignee when nobody is. Where everybody acknowledges (`is_multi_ack`), an acknowledged incident
+    takes further people's acknowledgements, each once.
     """
     now = timezone.now()
     with transaction.atomic():
-        changed = [i for i in _lock(incident_ids) if i.status == Status.TRIGGERED]
-        ids = [i.pk for i in changed]
+        locked = _lock(incident_ids)
+        first = [i for i in locked if i.status == Status.TRIGGERED]
+        ids = [i.pk for i in first]
         Incident.objects.filter(pk__in=ids).update(
             status=Status.ACKNOWLEDGED,
             acknowledged_at=now,
@@ -70,8 +73,24 @@ def acknowledge_incidents(
         )
         if actor is not None:
             Incident.objects.filter(pk__in=ids, assignee=None, team=None).update(assignee=actor)
+        further = _acknowledge_too(locked, actor, now)
+        changed = [i for i in locked if i in first or i in further]
         _record(changed, Kind.ACKNOWLEDGED, "Acknowledged", now, actor, source)
         return _settle(changed)
+
+
+def _acknowledge_too(
+    incidents: Sequence[Incident], actor: User | None, now: datetime
+) -> list[Incident]:
+    """Those of acknowledged ones that this person acknowledges as well; two queries if any."""
+    asked = {i.pk: i for i in incidents if i.is_multi_ack and i.status == Status.ACKNOWLEDGED}
+    if actor is None or not asked:
+        return []
+    done = set(own_acknowledgements(actor).filter(pk__in=asked).values_list("pk", flat=True))
+    Incident.objects.filter(pk__in=asked.keys() - done).update(
+        updated_at=now, version=F("version") + 1
+    )
+    return [incident for pk, incident in asked.items() if pk not in done]
 
 
 def unacknowledge_incident(*, incident_id: int, actor: User | None, source: str = "") -> Incident:

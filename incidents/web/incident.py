@@ -115,11 +115,12 @@ def timeline(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def state_of(incident: Incident, user: User) -> dict[str, Any]:
-    """What the header needs; one query for teams of a plain user."""
+    """What the header needs; a query or two for plain users, one where everybody acknowledges."""
     return {
         "incident": incident,
         "pk_text": str(incident.pk),
         "may_act": selectors.may_act_on(user, incident),
+        "may_acknowledge": selectors.may_acknowledge(user, incident),
     }
 
 

@@ -28,8 +28,11 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     user = signed_in(request)
     incident = selectors.get_incident_to_act_on_for(user, pk)
     if lifecycle.acknowledge_incidents(incident_ids=[incident.pk], actor=user):
+        if incident.status == Incident.Status.ACKNOWLEDGED:
+            return _answer(request, user, pk, "Acknowledged. You are not paged any more.")
         undo = reverse("incidents:unacknowledge", args=[pk])
-        text = "Acknowledged. The escalation has stopped."
+        others = " Others who were paged are asked as well." if incident.is_multi_ack else ""
+        text = f"Acknowledged. The escalation has stopped.{others}"
         return _answer(request, user, pk, text, undo_url=undo)
     return _answer(request, user, pk, _who_was_first(incident), level="info")
 
