@@ -14,7 +14,8 @@ from escalations.selectors.policies import (
     uses_of_policy,
     visible_policies,
 )
-from escalations.selectors.rotas import OnCall, Rota, on_call_in, on_call_now, rotas_of
+from escalations.selectors.lists import listed_schedules
+from escalations.selectors.rotas import OnCall, Rota, duty_of, on_call_in, on_call_now, rotas_of
 from escalations.selectors.schedules import (
     get_override_of,
     get_schedule_for,
@@ -38,6 +39,7 @@ __all__ = [
     "Rota",
     "counted_policies",
     "describe_route",
+    "duty_of",
     "get_override_of",
     "get_policy_for",
     "get_policy_to_change_for",
@@ -47,6 +49,7 @@ __all__ = [
     "get_temporary_of",
     "layer_of",
     "layers_of",
+    "listed_schedules",
     "may_change_policies",
     "may_change_schedules",
     "names_of_policies_paging",

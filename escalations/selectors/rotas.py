@@ -142,10 +142,11 @@ def on_call_now(user: User, *, now: datetime | None = None) -> list[OnCall]:
 def on_call_in(schedules: Sequence[Schedule], *, now: datetime) -> list[OnCall]:
     """Who is on call in these schedules at `now`, and who is next; 8 queries."""
     rotas = rotas_of((schedule.pk for schedule in schedules), since=now)
-    return [_on_call(rotas[schedule.pk], now) for schedule in schedules if schedule.pk in rotas]
+    return [duty_of(rotas[schedule.pk], now=now) for schedule in schedules if schedule.pk in rotas]
 
 
-def _on_call(rota: Rota, now: datetime) -> OnCall:
+def duty_of(rota: Rota, *, now: datetime) -> OnCall:
+    """Who is on call by a rota, and who is next; no query."""
     until = oncall.next_change(rota.spec, now, until=now + LOOK_AHEAD)
     return OnCall(
         schedule=rota.schedule,
