@@ -9,12 +9,14 @@ from escalations.oncall.answers import (
     gaps_between,
     hours_per_person,
     layer_shifts_between,
-    next_change,
     on_call_at,
     shifts_between,
     shifts_of,
     turn_at,
+    whole_shifts_between,
 )
+from escalations.oncall.changes import next_change
+from escalations.oncall.restrictions import is_open
 from escalations.oncall.spec import (
     MAX_LENGTH,
     FixedShift,
@@ -33,6 +35,8 @@ from escalations.oncall.spec import (
     TemporarySchedule,
     Version,
 )
+from escalations.oncall.stored import spec_from_json, spec_to_json
+from escalations.oncall.temporaries import cut_temporary, merge_temporaries
 
 __all__ = [
     "MAX_LENGTH",
@@ -51,12 +55,18 @@ __all__ = [
     "ShiftKind",
     "TemporarySchedule",
     "Version",
+    "cut_temporary",
     "gaps_between",
     "hours_per_person",
+    "is_open",
     "layer_shifts_between",
+    "merge_temporaries",
     "next_change",
     "on_call_at",
     "shifts_between",
     "shifts_of",
+    "spec_from_json",
+    "spec_to_json",
     "turn_at",
+    "whole_shifts_between",
 ]
