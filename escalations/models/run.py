@@ -89,6 +89,8 @@ class EscalationRun(models.Model):
     next_at = models.DateTimeField(null=True)
     # {"<index of the step>": whose turn it was}; each time the step is taken it is the next one's.
     turns = models.JSONField(default=dict)
+    # Of the pages of the step that was taken last: "step:<generation>:<round>:<step>".
+    last_cause = models.CharField(max_length=64, blank=True)
     # Since when the next step waits for its condition; None: it does not.
     held_since = models.DateTimeField(null=True)
     # Somebody else than the steps name was paged.

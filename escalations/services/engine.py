@@ -18,7 +18,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from escalations.models import EnginePass, EscalationRun
-from escalations.services.steps import page_fallback, take_steps
+from escalations.services.fallbacks import page_fallback
+from escalations.services.steps import take_steps
 from incidents.models import Incident, TimelineEntry
 from incidents.services.maintenance_now import maintenance_now
 from incidents.services.timeline import build_entry, write_entries
@@ -69,6 +70,7 @@ def _claim(now: datetime | None, limit: int) -> tuple[Sequence[Incident], dateti
         .select_related("service__team")
         .only(
             "escalate_at",
+            "urgency",
             "assignee_id",
             "escalation_policy_id",
             "service__name",

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from escalations.models import Schedule, ScheduleLayer, TargetSnapshot
+from escalations.models import TargetSnapshot
 from escalations.oncall import on_call_at
-from escalations.selectors import UNREADABLE, layers_of, spec_of
+from escalations.selectors import UNREADABLE, Rota, rotas_of
+from notifications.models import Destination
 from opsknight.models import Team, User
 
 
@@ -20,10 +21,19 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A channel of a team or an outgoing webhook."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True)
 class Found:
-    """Who is behind one target. Either people or a problem."""
+    """Who is behind one target. Either people, or a place, or a problem."""
 
     people: tuple[Person, ...] = ()
+    place: Place | None = None
     note: str = ""  # why them, in brackets behind their names: "Primary on call"
     problem: str = ""  # why nobody, as a clause: "nobody is on call in Primary"
 
@@ -33,22 +43,32 @@ class Duty:
     """Who is on call in one schedule now."""
 
     user_ids: tuple[int, ...]
-    problem: str  # why nobody is
+    problem: str
+
+
+@dataclass(frozen=True)
+class Crew:
+    """One team: who receives its pages, and who leads it."""
+
+    receiver_ids: tuple[int, ...]
+    lead_id: int | None
 
 
 class Directory:
-    """The people, teams and schedules that some steps name, as they are at one moment."""
+    """The people, teams, schedules and destinations that some steps name, at one moment."""
 
     def __init__(
         self,
         *,
         users: Mapping[int, User],
-        teams: Mapping[int, list[int]],
+        crews: Mapping[int, Crew],
         duties: Mapping[int, Duty],
+        places: Mapping[int, Destination],
     ) -> None:
         self._users = users
-        self._teams = teams  # ids of those who receive pages
+        self._crews = crews
         self._duties = duties
+        self._places = places
 
     def find(self, target: TargetSnapshot) -> Found:
         """Who is behind a target of a step."""
@@ -57,8 +77,12 @@ class Directory:
                 return self.find_user(target["id"], target["label"])
             case "team":
                 return self.find_team(target["id"], target["label"])
+            case "team_leads":
+                return self._find_lead(target["id"], target["label"])
             case "schedule":
                 return self._find_on_call(target["id"], target["label"])
+            case "destination":
+                return self._find_place(target["id"], target["label"])
             case _:
                 assert_never(target["kind"])
 
@@ -73,28 +97,46 @@ class Directory:
 
     def find_team(self, team_id: int, label: str) -> Found:
         """The active members of a team who receive its pages."""
-        members = self._teams.get(team_id)
-        if members is None:
+        crew = self._crews.get(team_id)
+        if crew is None:
             return Found(problem=f"the team {label} was deleted")
-        people = tuple(
-            Person(user.pk, str(user)) for id in members if (user := self._users[id]).is_active
-        )
+        people = self._active(crew.receiver_ids)
         if people:
             return Found(people=people, note=f"team {label}")
-        if members:
+        if crew.receiver_ids:
             return Found(problem=f"no one in the team {label} has an active account")
         return Found(problem=f"no one in the team {label} receives its pages")
+
+    def _find_lead(self, team_id: int, label: str) -> Found:
+        crew = self._crews.get(team_id)
+        if crew is None:
+            return Found(problem=f"the team {label} was deleted")
+        if crew.lead_id is None:
+            return Found(problem=f"the team {label} has no lead")
+        return self.find_user(crew.lead_id, f"the lead of {label}", note=f"lead of {label}")
 
     def _find_on_call(self, schedule_id: int, label: str) -> Found:
         duty = self._duties.get(schedule_id)
         if duty is None:
             return Found(problem=f"the schedule {label} was deleted")
-        if not duty.user_ids:
-            return Found(problem=duty.problem)
-        note = f"{label} on call"
-        found = [self.find_user(user_id, label, note) for user_id in duty.user_ids]
-        people = tuple(person for one in found for person in one.people)
-        return Found(people=people, note=note) if people else found[0]
+        people = self._active(duty.user_ids)
+        if people:
+            return Found(people=people, note=f"{label} on call")
+        if duty.user_ids:
+            return Found(problem=f"no one on call in {label} has an active account")
+        return Found(problem=duty.problem)
+
+    def _find_place(self, destination_id: int, label: str) -> Found:
+        place = self._places.get(destination_id)
+        if place is None:
+            return Found(problem=f"the destination {label} was deleted")
+        if not place.enabled:
+            return Found(problem=f"the destination {place} is switched off")
+        return Found(place=Place(place.pk, str(place)))
+
+    def _active(self, user_ids: Iterable[int]) -> tuple[Person, ...]:
+        users = (self._users.get(user_id) for user_id in user_ids)
+        return tuple(Person(user.pk, str(user)) for user in users if user and user.is_active)
 
 
 def _why_inactive(user: User) -> str:
@@ -110,55 +152,86 @@ def load_directory(
     team_ids: Iterable[int],
     now: datetime,
 ) -> Directory:
-    """Look up everybody behind `targets`, and these users and teams as well; 5 queries."""
-    wanted: dict[str, set[int]] = {"user": set(user_ids), "team": set(team_ids), "schedule": set()}
+    """Look up everybody behind `targets`, and these users and teams as well.
+
+    Two queries; eight more where schedules are named, one more where destinations are.
+    """
+    users, teams = set(user_ids), set(team_ids)
+    schedules: set[int] = set()
+    destinations: set[int] = set()
     for target in targets:
-        wanted[target["kind"]].add(target["id"])
-    teams = _receivers_of(wanted["team"])
-    duties = _duties_of(wanted["schedule"], now)
-    wanted["user"].update(id for members in teams.values() for id in members)
-    wanted["user"].update(id for duty in duties.values() for id in duty.user_ids)
-    users = User.objects.only("name", "email", "status").in_bulk(list(wanted["user"]))
-    return Directory(users=users, teams=teams, duties=duties)
+        match target["kind"]:
+            case "user":
+                users.add(target["id"])
+            case "team" | "team_leads":
+                teams.add(target["id"])
+            case "schedule":
+                schedules.add(target["id"])
+            case "destination":
+                destinations.add(target["id"])
+            case _:
+                assert_never(target["kind"])
+    crews = _crews_of(teams)
+    duties = duties_at(rotas_of(schedules, since=now), now) if schedules else {}
+    for crew in crews.values():
+        users.update(crew.receiver_ids, () if crew.lead_id is None else (crew.lead_id,))
+    users.update(user_id for duty in duties.values() for user_id in duty.user_ids)
+    return Directory(
+        users=User.objects.only("name", "email", "status").in_bulk(list(users)),
+        crews=crews,
+        duties=duties,
+        places=_places_of(destinations),
+    )
 
 
-def _receivers_of(team_ids: set[int]) -> dict[int, list[int]]:
-    """The members of existing teams who receive pages, by name; 1 query."""
+def _crews_of(team_ids: set[int]) -> dict[int, Crew]:
+    """Existing teams with the members who receive pages, by name; 1 query."""
     rows = (
         Team.objects.filter(pk__in=team_ids)
         .order_by("memberships__user__name", "memberships__user_id")
-        .values_list("pk", "memberships__user_id", "memberships__receives_pages")
+        .values_list("pk", "lead_id", "memberships__user_id", "memberships__receives_pages")
     )
-    teams: dict[int, list[int]] = {}
-    for team_id, user_id, receives_pages in rows:
-        members = teams.setdefault(team_id, [])
-        if receives_pages:
-            members.append(user_id)
-    return teams
+    crews: dict[int, Crew] = {}
+    for team_id, lead_id, user_id, receives_pages in rows:
+        receivers = crews[team_id].receiver_ids if team_id in crews else ()
+        more = (user_id,) if receives_pages else ()
+        crews[team_id] = Crew((*receivers, *more), lead_id)
+    return crews
 
 
-def _duties_of(schedule_ids: set[int], now: datetime) -> dict[int, Duty]:
-    """Who is on call in existing schedules; 3 queries."""
-    layers: dict[int, list[ScheduleLayer]] = {}
-    for layer in layers_of(schedule_ids):
-        layers.setdefault(layer.schedule_id, []).append(layer)
-    return {
-        schedule.pk: _duty_in(schedule, layers.get(schedule.pk, []), now)
-        for schedule in Schedule.objects.filter(pk__in=schedule_ids)
-    }
+def _places_of(destination_ids: set[int]) -> dict[int, Destination]:
+    """Existing destinations; 1 query if any is named."""
+    if not destination_ids:
+        return {}
+    return Destination.objects.only("name", "enabled").in_bulk(list(destination_ids))
 
 
-def _duty_in(schedule: Schedule, layers: list[ScheduleLayer], now: datetime) -> Duty:
-    if not layers:
-        return Duty((), f"the schedule {schedule} has no layers")
-    if not any(layer.members.all() for layer in layers):
-        return Duty((), f"the schedule {schedule} has nobody in its rotations")
-    try:
-        user_ids = on_call_at(spec_of(schedule, layers), now)
-    except UNREADABLE as error:
+def duties_at(rotas: Mapping[int, Rota], at: datetime) -> dict[int, Duty]:
+    """Who is on call in schedules at one moment; no query."""
+    return {pk: _duty_in(rota, at) for pk, rota in rotas.items()}
+
+
+def _duty_in(rota: Rota, at: datetime) -> Duty:
+    schedule = rota.schedule
+    if rota.problem:
         # One broken schedule must not keep the other targets from being paged.
+        return Duty((), f"the schedule {schedule} cannot be calculated ({rota.problem})")
+    try:
+        user_ids = on_call_at(rota.spec, at)
+    except UNREADABLE as error:
         return Duty((), f"the schedule {schedule} cannot be calculated ({error})")
-    return Duty(user_ids, "" if user_ids else f"nobody is on call in {schedule}")
+    if user_ids:
+        return Duty(user_ids, "")
+    return Duty((), _why_nobody(rota))
+
+
+def _why_nobody(rota: Rota) -> str:
+    if not rota.layers:
+        return f"the schedule {rota.schedule} has no layers"
+    is_rotation = [layer.source == layer.Source.ROTATION for layer in rota.layers]
+    if all(is_rotation) and not any(layer.members.all() for layer in rota.layers):
+        return f"the schedule {rota.schedule} has nobody in its rotations"
+    return f"nobody is on call in {rota.schedule}"
 
 
 def load_administrators() -> Found:

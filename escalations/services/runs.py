@@ -5,26 +5,37 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
+from psycopg.types.json import Json
 
-from escalations.models import (
-    EscalationPolicy,
-    EscalationRun,
-    PolicyStep,
-    StepSnapshot,
-    StepTarget,
-    TargetSnapshot,
-)
+from escalations.models import EscalationPolicy, EscalationRun, StepSnapshot
 from escalations.selectors import steps_of
+from escalations.snapshots import fallback_snapshot_of, is_for, snapshot_of
 from incidents.models import Incident
 
-_MOVE_RUNS = """
+Stage = EscalationRun.Stage
+State = EscalationRun.State
+LOOK_AGAIN = timedelta(minutes=1)  # at the condition of a step that holds
+
+_MOVED = (
+    ("id", "bigint"),
+    ("next_step", "int"),
+    ("round", "int"),
+    ("state", "text"),
+    ("stage", "text"),
+    ("next_at", "timestamptz"),
+    ("held_since", "timestamptz"),
+    ("has_paged", "bool"),
+    ("has_fallen_back", "bool"),
+    ("last_cause", "text"),
+    ("turns", "jsonb"),
+)
+_MOVE_RUNS = f"""
 UPDATE escalations_escalationrun AS run
-SET next_step = moved.next_step, round = moved.round, state = moved.state,
-    next_at = moved.next_at, has_paged = moved.has_paged
-FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::text[], %s::timestamptz[], %s::bool[])
-    AS moved (id, next_step, round, state, next_at, has_paged)
+SET {", ".join(f"{name} = moved.{name}" for name, _ in _MOVED[1:])}
+FROM unnest({", ".join(f"%s::{kind}[]" for _, kind in _MOVED)})
+    AS moved ({", ".join(name for name, _ in _MOVED)})
 WHERE run.id = moved.id
-"""
+"""  # noqa: S608 - put together from constants
 # Everything but the incident: a run that starts anew replaces the one before.
 _ALL_FIELDS = [
     field.name
@@ -47,6 +58,17 @@ class DueRun:
         """The step to take; None: the run has none. IndexError: the run points past its end."""
         return self.run.steps[self.run.next_step] if self.run.steps else None
 
+    @property
+    def is_last_of_round(self) -> bool:
+        """No step of the round follows."""
+        after = self.run.next_step + 1
+        return next_step(self.run.steps, self.incident.urgency, at_least=after) is None
+
+    @property
+    def is_first_step(self) -> bool:
+        """A round begins with it."""
+        return self.run.next_step == first_step(self.run.steps, self.incident.urgency)
+
 
 def load_runs(*, incidents: Sequence[Incident], now: datetime) -> list[DueRun]:
     """Return the run of each incident, started where it must start (saved by `save_runs`).
@@ -59,19 +81,16 @@ def load_runs(*, incidents: Sequence[Incident], now: datetime) -> list[DueRun]:
     query, and 3 when one starts.
     """
     runs = {r.incident_id: r for r in EscalationRun.objects.filter(incident__in=incidents)}
-    starting = [i for i in incidents if _must_start(i, runs.get(i.pk))]
-    policies = _load_policies(
-        {policy_id for i in starting if (policy_id := i.paging_policy_id) is not None}
-    )
+    starting = {i.pk for i in incidents if _must_start(i, runs.get(i.pk))}
+    fresh = start_runs(incidents=[i for i in incidents if i.pk in starting], before=runs, now=now)
     due = []
     for incident in incidents:
-        old = runs.get(incident.pk)
         timer = incident.escalate_at or now
-        if old is not None and incident not in starting:
-            due.append(DueRun(incident, old, due_at=timer, is_new=False))
+        if incident.pk not in starting:
+            due.append(DueRun(incident, runs[incident.pk], due_at=timer, is_new=False))
             continue
-        run = _start_run(incident, old, policies, now)
-        delay = run.steps[0]["delay_minutes"] if run.steps else 0
+        run = fresh[incident.pk]
+        delay = run.steps[run.next_step]["delay_minutes"] if run.steps else 0
         due.append(DueRun(incident, run, timer + timedelta(minutes=delay), is_new=True))
     return due
 
@@ -79,8 +98,23 @@ def load_runs(*, incidents: Sequence[Incident], now: datetime) -> list[DueRun]:
 def _must_start(incident: Incident, run: EscalationRun | None) -> bool:
     if run is None or run.next_at != incident.escalate_at:
         return True
+    return is_of_another_policy(incident, run)
+
+
+def is_of_another_policy(incident: Incident, run: EscalationRun) -> bool:
+    """The incident pages by another policy than its run copied; none at all does not count."""
     policy_id = incident.paging_policy_id
     return policy_id is not None and policy_id != run.policy_id
+
+
+def start_runs(
+    *, incidents: Sequence[Incident], before: Mapping[int, EscalationRun], now: datetime
+) -> dict[int, EscalationRun]:
+    """Fresh runs by incident, unsaved, each a generation after the one `before`; 2 queries."""
+    policies = _load_policies(
+        {policy_id for i in incidents if (policy_id := i.paging_policy_id) is not None}
+    )
+    return {i.pk: _start_run(i, before.get(i.pk), policies, now) for i in incidents}
 
 
 def _start_run(
@@ -93,62 +127,104 @@ def _start_run(
     run = EscalationRun(incident=incident, generation=generation, started_at=now)
     policy_id = incident.paging_policy_id
     if policy_id is None:
-        run.state = EscalationRun.State.NO_POLICY
+        run.state = State.NO_POLICY
         return run
-    run.policy, run.steps = policies[policy_id]
-    run.policy_name = run.policy.name
-    run.repeat_times = run.policy.repeat_times
-    run.repeat_after_minutes = run.policy.repeat_after_minutes
+    policy, steps = policies[policy_id]
+    fill_run(run, policy, steps)
+    run.next_step = first_step(steps, incident.urgency) or 0
     return run
+
+
+def fill_run(run: EscalationRun, policy: EscalationPolicy, steps: Sequence[StepSnapshot]) -> None:
+    """Copy the policy into the run; `policy` with its fallback read."""
+    run.policy, run.policy_name, run.steps = policy, policy.name, list(steps)
+    run.repeat_times = policy.repeat_times
+    run.repeat_after_minutes = policy.repeat_after_minutes
+    run.fallback = fallback_snapshot_of(policy)
+    run.ack_timeout_minutes = policy.ack_timeout_minutes
+    run.resolve_after_minutes = policy.resolve_after_minutes
+    run.is_multi_ack = policy.is_multi_ack
+    run.time_zone = policy.time_zone
 
 
 def _load_policies(
     policy_ids: Iterable[int],
 ) -> dict[int, tuple[EscalationPolicy, list[StepSnapshot]]]:
-    policies = EscalationPolicy.objects.in_bulk(list(policy_ids))
-    if not policies:
+    ids = list(policy_ids)
+    if not ids:
         return {}
+    with_fallback = EscalationPolicy.objects.select_related("fallback_user", "fallback_team")
+    policies = with_fallback.in_bulk(ids)
     steps: dict[int, list[StepSnapshot]] = {policy_id: [] for policy_id in policies}
     for step in steps_of(policies):
         steps[step.policy_id].append(snapshot_of(step))
     return {policy_id: (policy, steps[policy_id]) for policy_id, policy in policies.items()}
 
 
-def snapshot_of(step: PolicyStep) -> StepSnapshot:
-    """A step as a run keeps it; `step` as `selectors.steps_of` gives it."""
-    targets = [_snapshot_of_target(target) for target in step.targets.all()]
-    return {"delay_minutes": step.delay_minutes, "targets": targets}
+def first_step(steps: Sequence[StepSnapshot], urgency: str) -> int | None:
+    """The index of the step a round begins with; None: no step is for this urgency."""
+    return next_step(steps, urgency, at_least=0)
 
 
-def _snapshot_of_target(target: StepTarget) -> TargetSnapshot:
-    if target.user is not None:
-        return {"kind": "user", "id": target.user.pk, "label": str(target.user)}
-    if target.team is not None:
-        return {"kind": "team", "id": target.team.pk, "label": str(target.team)}
-    assert target.schedule is not None  # noqa: S101 — step_target_exactly_one
-    return {"kind": "schedule", "id": target.schedule.pk, "label": str(target.schedule)}
+def next_step(steps: Sequence[StepSnapshot], urgency: str, *, at_least: int) -> int | None:
+    """The index of the next step for incidents of this urgency, from `at_least` on."""
+    for index in range(at_least, len(steps)):
+        if is_for(steps[index], urgency):
+            return index
+    return None
 
 
-def move_on(run: EscalationRun, *, has_paged_now: bool, now: datetime) -> None:
+# Moving on
+
+
+def move_on(run: EscalationRun, *, urgency: str, has_paged_now: bool, now: datetime) -> None:
     """Move the run past the step it stands at, and set the instant of the next one.
 
-    A step that paged nobody is followed at once. After the last step the wait of the policy
-    applies in any case, so a policy that reaches nobody cannot spin.
+    A step that paged nobody is followed at once. After the last step of a round the wait of the
+    policy applies in any case, so a policy that reaches nobody cannot spin.
     """
     run.has_paged = run.has_paged or has_paged_now
-    if run.state == EscalationRun.State.NO_POLICY:
+    run.held_since = None
+    following = next_step(run.steps, urgency, at_least=run.next_step + 1)
+    if run.state == State.NO_POLICY:
         run.next_at = None
-    elif run.next_step + 1 < len(run.steps):
-        run.next_step += 1
-        delay = run.steps[run.next_step]["delay_minutes"] if has_paged_now else 0
+    elif following is not None:
+        run.next_step = following
+        delay = run.steps[following]["delay_minutes"] if has_paged_now else 0
         run.next_at = now + timedelta(minutes=delay)
     elif run.steps and run.round < run.repeat_times:
-        run.next_step = 0
+        run.next_step = first_step(run.steps, urgency) or 0
         run.round += 1
         run.next_at = now + timedelta(minutes=run.repeat_after_minutes)
+    elif run.fallback is not None and run.has_paged:
+        run.stage = Stage.FALLBACK
+        wait = run.repeat_after_minutes if has_paged_now else 0
+        run.next_at = now + timedelta(minutes=wait)
     else:
-        run.state = EscalationRun.State.EXHAUSTED
-        run.next_at = None
+        finish_steps(run, now=now)
+
+
+def finish_steps(run: EscalationRun, *, now: datetime) -> None:
+    """Nobody is left to page: resolve later, where the policy says so, or end."""
+    if run.steps and run.resolve_after_minutes is not None:
+        run.stage = Stage.RESOLVE
+        run.next_at = now + timedelta(minutes=run.resolve_after_minutes)
+        return
+    end_run(run)
+
+
+def end_run(run: EscalationRun) -> None:
+    """Nothing will happen any more."""
+    run.state = State.EXHAUSTED
+    run.next_at = None
+
+
+def hold(run: EscalationRun, *, now: datetime) -> bool:
+    """Look at the condition of the next step again later; True where it is news."""
+    run.next_at = now + LOOK_AGAIN
+    is_news = run.held_since is None
+    run.held_since = run.held_since or now
+    return is_news
 
 
 def save_runs(*, due: Sequence[DueRun]) -> None:
@@ -160,6 +236,8 @@ def save_runs(*, due: Sequence[DueRun]) -> None:
             fresh, update_conflicts=True, unique_fields=["incident"], update_fields=_ALL_FIELDS
         )
     if moved:
-        columns = ("pk", "next_step", "round", "state", "next_at", "has_paged")
+        names = [name for name, kind in _MOVED if kind != "jsonb"]
+        columns = [[getattr(run, name) for run in moved] for name in names]
+        columns.append([Json(run.turns) for run in moved])
         with connection.cursor() as cursor:
-            cursor.execute(_MOVE_RUNS, [[getattr(r, name) for r in moved] for name in columns])
+            cursor.execute(_MOVE_RUNS, columns)

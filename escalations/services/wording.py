@@ -32,7 +32,9 @@ def names_of(found: Iterable[Found], unreachable: set[int]) -> str:
         seen.update(person.id for person in fresh)
         if fresh:
             parts.append(_listed(fresh) + (f" ({one.note})" if one.note else ""))
-    return ", ".join(parts)
+        if one.place is not None:
+            parts.append(one.place.name)
+    return ", ".join(dict.fromkeys(parts))
 
 
 def _listed(people: Sequence[Person]) -> str:
@@ -53,3 +55,14 @@ def problems_of(found: Iterable[Found], unreachable: set[int]) -> list[str]:
             if person.id in unreachable
         ]
     return list(dict.fromkeys(clauses))
+
+
+def times(number: int) -> str:
+    """How often: "once", "3 times"."""
+    return "once" if number == 1 else f"{number} times"
+
+
+def for_urgency(urgency: str) -> str:
+    """Why a step is not for an incident, as a clause."""
+    whom = "high urgency only" if urgency == "high" else "other than high urgency"
+    return f"the step is for incidents of {whom}"

@@ -26,6 +26,8 @@ class TimelineEntry(models.Model):
         FLAPPING = "flapping", "Flapping"  # its key opens and resolves again and again
         ESCALATED = "escalated", "Escalated"  # a step was taken and paged somebody
         NOBODY_TO_PAGE = "nobody_to_page", "Nobody to page"
+        # By hand, by its policy, or by the auditor, beside its steps.
+        ESCALATION_MOVED = "escalation_moved", "Escalation moved"
         ESCALATION_ENDED = "escalation_ended", "Escalation ended"
         PAGED = "paged", "Page sent"
         PAGE_FAILED = "page_failed", "Page failed"

@@ -44,6 +44,7 @@ LOOKS: dict[str, tuple[str, str]] = {
     Kind.ROUTED: ("route", "neutral"),
     Kind.ESCALATED: ("bell-ring", "brand"),
     Kind.NOBODY_TO_PAGE: ("user-x", "triggered"),
+    Kind.ESCALATION_MOVED: ("arrow-up-right", "brand"),
     Kind.ESCALATION_ENDED: ("circle-stop", "triggered"),
     Kind.PAGED: ("send", "brand"),
     Kind.PAGE_FAILED: ("triangle-alert", "triggered"),
