@@ -18,6 +18,7 @@ from incidents.api.heartbeats import HeartbeatViewSet
 from incidents.api.incidents import IncidentViewSet
 from incidents.api.maintenance import WindowViewSet
 from incidents.api.services import IntegrationViewSet, ServiceViewSet
+from notifications.api.destinations import DestinationViewSet
 from opsknight.api.people import TeamViewSet, UserViewSet
 from opsknight.errors import error_body
 
@@ -33,6 +34,7 @@ router = SimpleRouter()
 router.trailing_slash = "/?"
 router.register("changes", ChangeViewSet, basename="change")
 router.register("deliveries", DeliveryViewSet, basename="delivery")
+router.register("destinations", DestinationViewSet, basename="destination")
 router.register("escalation-policies", PolicyViewSet, basename="escalation-policy")
 router.register("events", EventViewSet, basename="event")
 router.register("heartbeats", HeartbeatViewSet, basename="heartbeat")

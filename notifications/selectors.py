@@ -2,14 +2,20 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
 from incidents.models import Incident
 from incidents.selectors import visible_incidents
-from notifications.models import ContactMethod, Notification, NotificationRule, SandboxMessage
+from notifications.models import (
+    ContactMethod,
+    Destination,
+    Notification,
+    NotificationRule,
+    SandboxMessage,
+)
 from notifications.models.preferences import Channel
 from opsknight.errors import NotAllowed, NotFound
-from opsknight.models import User
+from opsknight.models import Team, TeamMember, User
 
 
 def notices_of(user: User) -> QuerySet[Notification]:
@@ -54,19 +60,28 @@ def deliveries_of(incident: Incident) -> QuerySet[Notification]:
     return (
         Notification.objects.filter(incident=incident)
         .exclude(channel=Channel.IN_APP)
-        .select_related("user")
+        .select_related("user", "destination")
+        .defer("destination__secret")
         .annotate(kept_message_id=F("sandbox_message__pk"))
         .order_by("-created_at", "-pk")
     )
 
 
 def visible_sandbox_messages(user: User) -> QuerySet[SandboxMessage]:
-    """Messages of incidents the person may see, and those addressed to the person."""
-    messages = SandboxMessage.objects.select_related("notification__user", "notification__incident")
+    """Messages of incidents the person may see, those addressed to the person, and notices and
+    tests of destinations the person may see."""
+    messages = SandboxMessage.objects.select_related(
+        "notification__user", "notification__incident", "notification__destination"
+    ).defer("notification__destination__secret")
     if not user.is_active:
         return messages.none()
-    seen = visible_incidents(user).values("pk")
-    return messages.filter(Q(notification__user=user) | Q(notification__incident_id__in=seen))
+    incidents = visible_incidents(user).values("pk")
+    places = visible_destinations(user).values("pk")
+    return messages.filter(
+        Q(notification__user=user)
+        | Q(notification__incident_id__in=incidents)
+        | Q(notification__incident=None, notification__destination_id__in=places)
+    )
 
 
 def require_sandbox(user: User) -> None:
@@ -118,3 +133,81 @@ def get_rule_for(user: User, pk: int) -> NotificationRule:
     if rule is None:
         raise NotFound("You have no such rule.")
     return rule
+
+
+# Destinations
+
+
+def visible_destinations(user: User) -> QuerySet[Destination]:
+    """Responders see all, others those of their teams. Without the secrets."""
+    places = Destination.objects.select_related("team").defer("secret").order_by("name")
+    if not user.is_active:
+        return places.none()
+    if user.is_responder:
+        return places
+    teams = TeamMember.objects.filter(user=user).values("team_id")
+    return places.filter(Q(team_id__in=teams) | Q(team__lead=user))
+
+
+def destinations_with_last(user: User) -> QuerySet[Destination]:
+    """Visible destinations with `last_at` and `last_state` of what last went there; one query."""
+    rows = Notification.objects.filter(destination=OuterRef("pk")).order_by("-created_at", "-pk")
+    return visible_destinations(user).annotate(
+        last_at=Subquery(rows.values("created_at")[:1]),
+        last_state=Subquery(rows.values("state")[:1]),
+    )
+
+
+def may_create_destinations(user: User) -> bool:
+    """Administrators, and who runs a team."""
+    return user.is_admin or teams_run_by(user).exists()
+
+
+def get_destination_for(user: User, pk: int) -> Destination:
+    """One destination; raises NotFound."""
+    place = visible_destinations(user).filter(pk=pk).first()
+    if place is None:
+        raise NotFound(f"There is no destination {pk}.")
+    return place
+
+
+def teams_run_by(user: User) -> QuerySet[Team]:
+    """Whose channels the person may change: as lead, owner or administrator of the team."""
+    if user.is_admin:
+        return Team.objects.all()
+    roles = (TeamMember.Role.OWNER, TeamMember.Role.ADMIN)
+    runs = TeamMember.objects.filter(user=user, role__in=roles).values("team_id")
+    return Team.objects.filter(Q(lead=user) | Q(pk__in=runs))
+
+
+def may_change_destination(user: User, destination: Destination) -> bool:
+    """Administrators; of a channel of a team, also who runs the team."""
+    if user.is_admin or destination.team_id is None:
+        return user.is_admin
+    return teams_run_by(user).filter(pk=destination.team_id).exists()
+
+
+def get_destination_to_change_for(user: User, pk: int) -> Destination:
+    """One destination to change; raises NotFound out of sight, NotAllowed in sight only."""
+    place = get_destination_for(user, pk)
+    if not may_change_destination(user, place):
+        who = f"administrators and who leads {place.team}" if place.team else "administrators"
+        raise NotAllowed(f"Only {who} may change {place.name}.")
+    return place
+
+
+def last_deliveries_to(user: User, destination: Destination, *, limit: int) -> list[Notification]:
+    """What went to a destination lately, newest first, with its incident only where the person
+    may see that; two queries."""
+    rows = list(
+        Notification.objects.filter(destination=destination)
+        .select_related("incident__service")
+        .annotate(kept_message_id=F("sandbox_message__pk"))
+        .order_by("-created_at", "-pk")[:limit]
+    )
+    ids = {row.incident_id for row in rows if row.incident_id is not None}
+    seen = set(visible_incidents(user).filter(pk__in=ids).values_list("pk", flat=True))
+    for row in rows:
+        if row.incident_id not in seen:
+            row.incident = None
+    return rows

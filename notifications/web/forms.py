@@ -1,15 +1,15 @@
-"""Forms of one's own contact methods and rules."""
+"""Forms of one's own contact methods and rules, and of destinations."""
 
 from typing import Any
 
 from django import forms
 from django.utils.text import Truncator
 
-from notifications.models import ContactMethod
+from notifications.models import ContactMethod, Destination
 from notifications.models.preferences import Channel
-from notifications.selectors import contact_methods_of
+from notifications.selectors import contact_methods_of, teams_run_by
 from notifications.services.preferences import MAX_DELAY_MINUTES
-from opsknight.models import User
+from opsknight.models import Team, User
 
 
 class ContactMethodForm(forms.Form):
@@ -66,3 +66,31 @@ def name_of(method: ContactMethod) -> str:
     """How a person recognises an address of theirs."""
     address = Truncator(method.address).chars(60)
     return f"{method.label} ({address})" if method.label else address
+
+
+class DestinationForm(forms.Form):
+    """A destination. What an address must look like is the service's business."""
+
+    name = forms.CharField(max_length=200, help_text="As steps of policies name it.")
+    team = forms.ModelChoiceField(
+        queryset=Team.objects.none(),
+        required=False,
+        empty_label="None: of the whole installation",
+        help_text="Who leads it may change the destination, too.",
+    )
+    channel = forms.ChoiceField(
+        choices=[(c.value, c.label) for c in (Channel.WEBHOOK, Channel.EMAIL)], label="Kind"
+    )
+    address = forms.CharField(
+        max_length=500,
+        help_text="The https:// address of a webhook, or an e-mail address.",
+    )
+
+    def __init__(self, user: User, destination: Destination | None, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        team: Any = self.fields["team"]
+        team.queryset = teams_run_by(user).order_by("name")
+        if not user.is_admin:
+            team.required, team.empty_label = True, None
+        if destination is not None:
+            del self.fields["channel"]

@@ -46,9 +46,11 @@ def notices(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def read(request: HttpRequest, pk: int) -> HttpResponse:
-    """Mark one notice as read and go on to its incident, or where the form says."""
+    """Mark one notice as read and go on to what it is about, or where the form says."""
     notice = read_notice(user=signed_in(request), pk=pk, now=timezone.now())
-    return back_to(request, reverse("incidents:detail", args=[notice.incident_id]))
+    if notice.incident_id is not None:
+        return back_to(request, reverse("incidents:detail", args=[notice.incident_id]))
+    return back_to(request, notice.link or reverse("notifications:notices"))
 
 
 @login_required

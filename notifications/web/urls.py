@@ -4,6 +4,7 @@ from django.urls import path
 from django.urls.resolvers import URLPattern
 
 from notifications.web import deliveries, notices, preferences, sandbox
+from notifications.web.destinations import destination_patterns
 
 app_name = "notifications"
 
@@ -31,4 +32,5 @@ urlpatterns: list[URLPattern] = [
     path(f"{METHOD}/enable/", preferences.enable_method, name="enable_method"),
     path(f"{METHOD}/disable/", preferences.disable_method, name="disable_method"),
     path(f"{METHOD}/secret/", preferences.method_secret, name="method_secret"),
+    *destination_patterns,
 ]
