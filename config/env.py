@@ -161,6 +161,7 @@ def database_from_url(url: str) -> dict[str, Any]:
         # default a database that was away for minutes is missed for as many minutes more.
         "reconnect_timeout": RECONNECT_SECONDS,
     }
+    config["ENGINE"] = "config.postgres"
     config["OPTIONS"] = options
     config["CONN_HEALTH_CHECKS"] = True
     return config

@@ -17,6 +17,13 @@ import pytest
 from config.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
 
 PREFIX = "opsknight-test-"
+NOT_INHERITED = (
+    "DATABASE_POOL_SIZE",
+    "EMAIL_URL",
+    "OPSKNIGHT_ADMIN_EMAIL",
+    "OPSKNIGHT_DEBUG",
+    "OPSKNIGHT_URL",
+)
 
 _home: Path | None = None
 _servers: list[EmbeddedServer] = []
@@ -41,14 +48,11 @@ def start_services() -> None:
     postgres.start()
     redis.start()
     # The developer's own settings must not leak into the tests.
-    for name in ("EMAIL_URL", "OPSKNIGHT_URL", "OPSKNIGHT_ADMIN_EMAIL", "OPSKNIGHT_DEBUG"):
+    for name in NOT_INHERITED:
         os.environ.pop(name, None)
     os.environ["OPSKNIGHT_HOME"] = str(_home)
-    # A machine at its limit may pause for many seconds.
-    os.environ["DATABASE_URL"] = f"{postgres.url}&pool_timeout=60"
+    os.environ["DATABASE_URL"] = postgres.url
     os.environ["REDIS_URL"] = redis.url
-    # Threads of tests that end without giving their connection back must not starve the others.
-    os.environ["DATABASE_POOL_SIZE"] = "150"
 
 
 def stop_services() -> None:

@@ -197,7 +197,7 @@ def test_a_supervisor_dies_with_a_killed_make(home: Path) -> None:
 
 
 def test_given_stores_are_used_instead_of_embedded_ones(home: Path) -> None:
-    ours = os.environ["DATABASE_URL"].partition("&pool_timeout")[0]
+    ours = os.environ["DATABASE_URL"]
     theirs = ours.replace("/opsknight?", "/given?")
     with psycopg.connect(ours, autocommit=True) as connection:
         connection.execute("CREATE DATABASE given")

@@ -1,0 +1,1 @@
+"""Our database backend: Django's for PostgreSQL, with a pool that survives a restart of it."""
