@@ -58,8 +58,11 @@ def overlay(pieces: Iterable[Piece[T]], start: int, end: int) -> list[Piece[tupl
 
 def together(groups: Iterable[Duties]) -> Duties:
     """Return everybody in some groups, each person once, as the first group has them."""
-    people = {duty.user_id: duty for group in reversed(list(groups)) for duty in reversed(group)}
-    return tuple(reversed(people.values()))
+    people: dict[int, Duty] = {}
+    for group in groups:
+        for duty in group:
+            people.setdefault(duty.user_id, duty)
+    return tuple(people.values())
 
 
 def joined(pieces: Iterable[Piece[T]]) -> list[Piece[T]]:

@@ -1,0 +1,428 @@
+"""The dated cases of weekly restrictions: each row is one case, named by its number.
+
+In 2026, 9 March and 26 October are Mondays. In New York the clocks go forward on Sunday 8 March,
+02:00 EST to 03:00 EDT, and back on Sunday 1 November, 02:00 EDT to 01:00 EST.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from escalations.oncall import (
+    History,
+    Version,
+    is_open,
+    layer_shifts_between,
+    on_call_at,
+    shifts_between,
+)
+from tests.escalations.rotas import (
+    ANN,
+    BOB,
+    NEW_YORK,
+    always,
+    instant,
+    layer,
+    row,
+    rows,
+    rule,
+    schedule,
+    shift_at,
+)
+
+WORKDAYS = "Mon Tue Wed Thu Fri"
+
+
+def on(*rules, at, zone="UTC"):
+    """Whether somebody always on call, but for these rules, is on call."""
+    return on_call_at(schedule(always(ANN, restrictions=rules), zone=zone), instant(at)) == (ANN,)
+
+
+def span_at(*rules, at, zone="UTC"):
+    """The time in which a rule is open and an instant lies; None: none."""
+    shift = shift_at(always(ANN, restrictions=rules), zone, instant(at), days=10)
+    return (shift.starts_at, shift.ends_at) if shift else None
+
+
+def next_span(*rules, at, zone="UTC"):
+    """The first time in which a rule is open from an instant on."""
+    start = instant(at)
+    one = always(ANN, restrictions=rules)
+    shift = layer_shifts_between(one, zone, start, start + timedelta(days=15))[0]
+    return shift.starts_at, shift.ends_at
+
+
+def span(starts_at, ends_at):
+    return instant(starts_at), instant(ends_at)
+
+
+# Plain weeks
+
+
+@pytest.mark.parametrize(
+    ("at", "is_on"),
+    [
+        pytest.param("2026-03-09 07:59 UTC", False, id="S1 before"),
+        pytest.param("2026-03-09 08:00 UTC", True, id="S1 first minute"),
+        pytest.param("2026-03-09 19:59 UTC", True, id="S1 last minute"),
+        pytest.param("2026-03-09 20:00 UTC", False, id="S1 after"),
+        pytest.param("2026-03-10 12:00 UTC", False, id="S1 Tuesday"),
+    ],
+)
+def test_day_rule(at, is_on):
+    assert on(rule("Mon", "08:00", "20:00"), at=at) is is_on
+    assert is_open((rule("Mon", "08:00", "20:00"),), "UTC", instant(at)) is is_on
+
+
+@pytest.mark.parametrize(
+    ("at", "is_on"),
+    [
+        pytest.param("2026-03-09 19:59 UTC", False, id="S2 before"),
+        pytest.param("2026-03-09 20:00 UTC", True, id="S2 first minute"),
+        pytest.param("2026-03-10 07:59 UTC", True, id="S2 Tuesday, last minute"),
+        pytest.param("2026-03-10 08:00 UTC", False, id="S2 Tuesday, after"),
+        pytest.param("2026-03-09 07:00 UTC", False, id="S2 Sunday's night is not selected"),
+    ],
+)
+def test_night_rule_belongs_to_the_day_it_starts(at, is_on):
+    assert on(rule("Mon", "20:00", "08:00"), at=at) is is_on
+
+
+def test_whole_days_that_touch_are_one_span():  # S3
+    rules = rule(WORKDAYS, "08:00", "08:00")
+
+    assert span_at(rules, at="2026-03-11 03:00 UTC") == span(
+        "2026-03-09 08:00 UTC", "2026-03-14 08:00 UTC"
+    )
+    assert not on(rules, at="2026-03-09 07:59 UTC")
+    assert on(rules, at="2026-03-14 07:59 UTC")
+
+
+@pytest.mark.parametrize("hours", [0, 1, 23, 24, 25, 47])
+def test_span_is_the_same_asked_anywhere_in_it(hours):  # S4
+    at = f"{instant('2026-03-09 08:00 UTC') + timedelta(hours=hours):%Y-%m-%d %H:%M} UTC"
+
+    assert span_at(rule("Mon Tue", "08:00", "08:00"), at=at) == span(
+        "2026-03-09 08:00 UTC", "2026-03-11 08:00 UTC"
+    )
+
+
+def test_every_day_all_day_is_always():  # S5
+    assert rows(
+        schedule(always(ANN, restrictions=(rule("daily", "00:00", "00:00"),))),
+        "2026-03-01 00:00 UTC",
+        "2026-04-01 00:00 UTC",
+    ) == [row(ANN, "2026-03-01 00:00 UTC", "2026-04-01 00:00 UTC")]
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_rule_without_a_day_is_never(skips):  # S5
+    nights = layer(
+        *("daily", 1, "2026-03-01 00:00 UTC", ANN, BOB),
+        restrictions=(rule("", "00:00", "00:00"),),
+        skips_inactive=skips,
+    )
+
+    assert rows(schedule(nights), "2026-03-01 00:00 UTC", "2027-03-01 00:00 UTC") == []
+    assert not is_open(nights.restrictions, "UTC", instant("2026-03-09 12:00 UTC"))
+
+
+@pytest.mark.parametrize(
+    ("at", "starts_at", "ends_at"),
+    [
+        pytest.param("2026-03-05 12:00", "2026-03-09 08:00", "2026-03-09 20:00", id="S6 Thursday"),
+        pytest.param(
+            "2026-03-09 20:00", "2026-03-16 08:00", "2026-03-16 20:00", id="S6 at its end"
+        ),
+    ],
+)
+def test_rule_that_is_not_open_opens_next_time(at, starts_at, ends_at):
+    assert next_span(rule("Mon", "08:00", "20:00"), at=f"{at} UTC") == span(
+        f"{starts_at} UTC", f"{ends_at} UTC"
+    )
+
+
+@pytest.mark.parametrize(
+    ("at", "starts_at", "ends_at"),
+    [
+        pytest.param("2020-11-01 12:00", "2020-10-28 00:00", "2020-11-03 00:00", id="S13 Sunday"),
+        pytest.param("2020-10-27 12:00", "2020-10-28 00:00", "2020-11-03 00:00", id="S13 Tuesday"),
+    ],
+)
+def test_span_over_the_end_of_the_week(at, starts_at, ends_at):
+    days = rule("Wed Thu Fri Sat Sun Mon", "00:00", "00:00")
+    found = span_at(days, at=f"{at} UTC") or next_span(days, at=f"{at} UTC")
+
+    assert found == span(f"{starts_at} UTC", f"{ends_at} UTC")
+
+
+# When the clocks change
+
+
+@pytest.mark.parametrize(
+    ("rules", "at", "starts_at", "ends_at", "hours"),
+    [
+        pytest.param(
+            *(rule("daily", "22:00", "06:00"), "2026-03-08 00:00 EST"),
+            *("2026-03-07 22:00 EST", "2026-03-08 06:00 EDT", 7),
+            id="S7 night, spring",
+        ),
+        pytest.param(
+            *(rule("daily", "22:00", "06:00"), "2026-11-01 00:00 EDT"),
+            *("2026-10-31 22:00 EDT", "2026-11-01 06:00 EST", 9),
+            id="S7 night, autumn",
+        ),
+        pytest.param(
+            *(rule("Sun", "00:00", "00:00"), "2026-03-08 12:00 EDT"),
+            *("2026-03-08 00:00 EST", "2026-03-09 00:00 EDT", 23),
+            id="S8 all day, spring",
+        ),
+        pytest.param(
+            *(rule("Sun", "00:00", "00:00"), "2026-11-01 12:00 EST"),
+            *("2026-11-01 00:00 EDT", "2026-11-02 00:00 EST", 25),
+            id="S8 all day, autumn",
+        ),
+        pytest.param(
+            *(rule("daily", "01:00", "02:00"), "2026-11-01 01:30 EST"),
+            *("2026-11-01 01:00 EDT", "2026-11-01 02:00 EST", 2),
+            id="S11 the repeated hour is both",
+        ),
+        pytest.param(
+            *(rule("daily", "00:00", "02:00"), "2026-11-01 01:30 EDT"),
+            *("2026-11-01 00:00 EDT", "2026-11-01 02:00 EST", 3),
+            id="S12 into the repeated hour",
+        ),
+    ],
+)
+def test_rule_when_the_clocks_change(rules, at, starts_at, ends_at, hours):
+    found = span_at(rules, at=at, zone=NEW_YORK)
+
+    assert found == span(starts_at, ends_at)
+    assert found[1] - found[0] == timedelta(hours=hours)
+
+
+def test_rules_that_meet_in_the_repeated_hour_overlap():  # S9, R2, R3
+    days = always(ANN, restrictions=(rule("daily", "09:00", "01:30"),))
+    nights = always(BOB, restrictions=(rule("daily", "01:30", "09:00"),))
+    plan = schedule(days, nights, zone=NEW_YORK)
+
+    assert rows(plan, "2026-10-31 12:00 EDT", "2026-11-01 12:00 EST") == [
+        row(ANN, "2026-10-31 12:00 EDT", "2026-11-01 01:30 EST"),
+        row(BOB, "2026-11-01 01:30 EDT", "2026-11-01 09:00 EST"),
+        row(ANN, "2026-11-01 09:00 EST", "2026-11-01 12:00 EST"),
+    ]
+
+
+def test_rules_that_meet_in_the_skipped_hour_meet_after_it():  # S9, R4
+    days = always(ANN, restrictions=(rule("daily", "09:00", "02:30"),))
+    nights = always(BOB, restrictions=(rule("daily", "02:30", "09:00"),))
+    plan = schedule(days, nights, zone=NEW_YORK)
+
+    assert rows(plan, "2026-03-08 00:00 EST", "2026-03-08 09:00 EDT") == [
+        row(ANN, "2026-03-08 00:00 EST", "2026-03-08 03:00 EDT"),
+        row(BOB, "2026-03-08 03:00 EDT", "2026-03-08 09:00 EDT"),
+    ]
+
+
+def test_rule_within_the_skipped_hour_is_nobodys_that_day():  # S10
+    plan = schedule(always(ANN, restrictions=(rule("daily", "02:00", "03:00"),)), zone=NEW_YORK)
+
+    assert rows(plan, "2026-03-07 00:00 EST", "2026-03-10 00:00 EDT") == [
+        row(ANN, "2026-03-07 02:00 EST", "2026-03-07 03:00 EST"),
+        row(ANN, "2026-03-09 02:00 EDT", "2026-03-09 03:00 EDT"),
+    ]
+
+
+# Together with rotations
+
+
+def test_turn_is_cut_to_the_rules_and_passes_on_between_them():
+    nights = layer(
+        *("daily", 1, "2026-03-09 00:00 UTC", ANN, BOB),
+        restrictions=(rule("daily", "20:00", "08:00"),),
+    )
+
+    assert rows(schedule(nights), "2026-03-09 12:00 UTC", "2026-03-11 12:00 UTC") == [
+        row(ANN, "2026-03-09 20:00 UTC", "2026-03-10 00:00 UTC"),
+        row(BOB, "2026-03-10 00:00 UTC", "2026-03-10 08:00 UTC"),
+        row(BOB, "2026-03-10 20:00 UTC", "2026-03-11 00:00 UTC"),
+        row(ANN, "2026-03-11 00:00 UTC", "2026-03-11 08:00 UTC"),
+    ]
+
+
+def test_shift_shorter_than_the_rotation_leaves_the_rest_of_the_turn_to_nobody():
+    mornings = layer("daily", 1, "2026-03-09 08:00 UTC", ANN, BOB, shift_hours=4)
+
+    assert rows(schedule(mornings), "2026-03-09 00:00 UTC", "2026-03-11 00:00 UTC") == [
+        row(ANN, "2026-03-09 08:00 UTC", "2026-03-09 12:00 UTC"),
+        row(BOB, "2026-03-10 08:00 UTC", "2026-03-10 12:00 UTC"),
+    ]
+
+
+def test_shift_longer_than_the_rotation_ends_at_the_handoff():
+    days = layer("daily", 1, "2026-03-09 08:00 UTC", ANN, BOB, shift_hours=40)
+
+    assert rows(schedule(days), "2026-03-09 08:00 UTC", "2026-03-11 08:00 UTC") == [
+        row(ANN, "2026-03-09 08:00 UTC", "2026-03-10 08:00 UTC"),
+        row(BOB, "2026-03-10 08:00 UTC", "2026-03-11 08:00 UTC"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("starts_at", "ends_at"),
+    [
+        # Clock time: 8 hours from 22:00 end at 06:00, however long the night is.
+        ("2026-03-07 22:00 EST", "2026-03-08 06:00 EDT"),
+        ("2026-10-31 22:00 EDT", "2026-11-01 06:00 EST"),
+    ],
+)
+def test_short_shift_ends_by_the_clock(starts_at, ends_at):
+    nights = layer("daily", 1, "2026-03-01 22:00 EST", ANN, BOB, shift_hours=8)
+
+    shift = shift_at(nights, NEW_YORK, instant(starts_at))
+
+    assert (shift.starts_at, shift.ends_at) == span(starts_at, ends_at)
+
+
+def test_short_shift_that_ends_in_the_repeated_hour_ends_the_second_time():  # R3
+    nights = layer("daily", 1, "2026-03-01 22:00 EST", ANN, BOB, shift_hours=3)
+
+    shift = shift_at(nights, NEW_YORK, instant("2026-10-31 22:00 EDT"))
+
+    assert shift.ends_at == instant("2026-11-01 01:00 EST")
+
+
+# Skipping what is not active
+
+
+def test_fourteen_people_on_workdays_all_get_a_turn_when_inactive_days_are_skipped():  # X11
+    people = range(1, 15)
+    rota = layer(
+        *("daily", 1, "2026-03-09 00:00 UTC", *people),
+        restrictions=(rule(WORKDAYS, "00:00", "00:00"),),
+        skips_inactive=True,
+    )
+
+    shifts = rows(schedule(rota), "2026-03-09 00:00 UTC", "2026-05-04 00:00 UTC")
+
+    assert [user_id for user_id, _, _ in shifts] == [*people, *people, *range(1, 13)]
+
+
+def test_fourteen_people_on_workdays_without_skipping_leave_four_without_a_turn():  # X11
+    rota = layer(
+        *("daily", 1, "2026-03-09 00:00 UTC", *range(1, 15)),
+        restrictions=(rule(WORKDAYS, "00:00", "00:00"),),
+    )
+
+    shifts = rows(schedule(rota), "2026-03-09 00:00 UTC", "2026-05-04 00:00 UTC")
+
+    assert {user_id for user_id, _, _ in shifts} == {1, 2, 3, 4, 5, 8, 9, 10, 11, 12}
+
+
+@pytest.mark.parametrize(
+    ("kind", "length", "expected"),
+    [
+        # Every eight hours from 00:00; the rules leave the slot of 08:00, Monday to Wednesday.
+        pytest.param("hourly", 8, ["09 Ann", "10 Bob", "11 Ann", "16 Bob", "17 Ann"], id="hourly"),
+        # Slots start on the 9th, 11th, 13th, 15th: that of Friday and Saturday is nobody's.
+        pytest.param("daily", 2, ["09 Ann", "10 Ann", "11 Bob", "16 Ann", "17 Bob"], id="daily"),
+        pytest.param("weekly", 1, ["09 Ann", "10 Ann", "11 Ann", "16 Bob", "17 Bob"], id="weekly"),
+        pytest.param(
+            "monthly", 1, ["09 Ann", "10 Ann", "11 Ann", "16 Ann", "17 Ann"], id="monthly"
+        ),
+    ],
+)
+def test_skipping_works_for_every_rotation(kind, length, expected):
+    rota = layer(
+        *(kind, length, "2026-03-09 00:00 UTC", ANN, BOB),
+        restrictions=(rule("Mon Tue Wed", "09:00", "15:00"),),
+        skips_inactive=True,
+    )
+    names = {ANN: "Ann", BOB: "Bob"}
+
+    shifts = rows(schedule(rota), "2026-03-09 00:00 UTC", "2026-03-18 00:00 UTC")
+
+    assert [f"{starts_at:%d} {names[user_id]}" for user_id, starts_at, _ in shifts] == expected
+
+
+def test_monthly_shifts_on_inactive_days_are_skipped():
+    # The first of the month, workdays only: 1 August and 1 November 2026 are weekend days.
+    firsts = layer(
+        *("monthly", 1, "2026-06-01 00:00 UTC", ANN, BOB),
+        shift_hours=24,
+        restrictions=(rule(WORKDAYS, "00:00", "00:00"),),
+        skips_inactive=True,
+    )
+
+    shifts = rows(schedule(firsts), "2026-04-01 00:00 UTC", "2026-12-02 00:00 UTC")
+
+    assert [(starts_at.month, user_id) for user_id, starts_at, _ in shifts] == [
+        *[(4, ANN), (5, BOB), (6, ANN), (7, BOB), (9, ANN), (10, BOB), (12, ANN)]
+    ]
+
+
+def test_slot_whose_only_open_hour_is_skipped_by_the_clock_leaves_its_turn():
+    # Daily, on call from 02:00 to 03:00: on 8 March that hour does not exist.
+    rota = layer(
+        *("daily", 1, "2026-03-07 00:00 EST", ANN, BOB),
+        restrictions=(rule("daily", "02:00", "03:00"),),
+        skips_inactive=True,
+    )
+
+    assert rows(schedule(rota, zone=NEW_YORK), "2026-03-07 00:00 EST", "2026-03-11 00:00 EDT") == [
+        row(ANN, "2026-03-07 02:00 EST", "2026-03-07 03:00 EST"),
+        row(BOB, "2026-03-09 02:00 EDT", "2026-03-09 03:00 EDT"),
+        row(ANN, "2026-03-10 02:00 EDT", "2026-03-10 03:00 EDT"),
+    ]
+
+
+def test_rotation_of_six_weeks_has_one_person_for_the_four_evenings():  # X9
+    evenings = layer(
+        *("weekly", 6, "2026-03-01 00:00 UTC", *range(1, 25)),
+        restrictions=(rule("Sun Mon Tue Wed", "19:40", "22:53"),),
+    )
+
+    shifts = rows(schedule(evenings), "2026-03-01 00:00 UTC", "2026-03-08 00:00 UTC")
+
+    assert shifts == [
+        row(1, f"2026-03-0{day} 19:40 UTC", f"2026-03-0{day} 22:53 UTC") for day in range(1, 5)
+    ]
+
+
+def test_rules_may_change_and_the_past_keeps_the_old_ones():  # R10
+    old = schedule(always(ANN, restrictions=(rule("daily", "08:00", "20:00"),)))
+    new = schedule(always(ANN, restrictions=(rule("daily", "10:00", "12:00"),)))
+    history = History(
+        (
+            Version(instant("2026-03-01 00:00 UTC"), old),
+            Version(instant("2026-03-09 11:00 UTC"), new),
+        )
+    )
+
+    assert rows(history, "2026-03-08 00:00 UTC", "2026-03-11 00:00 UTC") == [
+        row(ANN, "2026-03-08 08:00 UTC", "2026-03-08 20:00 UTC"),
+        row(ANN, "2026-03-09 08:00 UTC", "2026-03-09 12:00 UTC"),
+        row(ANN, "2026-03-10 10:00 UTC", "2026-03-10 12:00 UTC"),
+    ]
+
+
+def test_day_and_night_rotations_alternate_like_a_chessboard():  # X10
+    chicago = "America/Chicago"
+    days = layer(
+        *("daily", 1, "2026-06-01 08:00 CDT", 1, 2, 3),
+        name="days",
+        restrictions=(rule("daily", "08:00", "20:00"),),
+    )
+    nights = layer(
+        *("daily", 1, "2026-06-01 20:00 CDT", 4, 5),
+        name="nights",
+        restrictions=(rule("daily", "20:00", "08:00"),),
+    )
+    start, end = instant("2026-06-01 08:00 CDT"), instant("2026-06-08 06:00 CDT")
+
+    shifts = shifts_between(schedule(days, nights, zone=chicago), start, end)
+
+    assert [shift.source for shift in shifts] == ["days", "nights"] * 7
+    assert [shift.user_id for shift in shifts] == [1, 4, 2, 5, 3, 4, 1, 5, 2, 4, 3, 5, 1, 4]
+    assert {shift.length for shift in shifts[:-1]} == {timedelta(hours=12)}
+    assert (shifts[-1].starts_at, shifts[-1].ends_at) == (instant("2026-06-07 20:00 CDT"), end)
