@@ -47,7 +47,7 @@ def _replaced(duties: Duties, override: Override) -> Duties:
     """Somebody takes the place of somebody who is on call; of nobody else."""
     if all(duty.user_id != override.replaces for duty in duties):
         return duties
-    others = {duty.user_id for duty in duties}
+    others = {duty.user_id for duty in duties if duty.user_id != override.replaces}
     instead = () if override.user_id in others else _by_hand(override)
     groups = [instead if duty.user_id == override.replaces else (duty,) for duty in duties]
     return together(groups)

@@ -5,7 +5,10 @@ from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 
 from escalations.oncall import (
+    FixedShift,
     Layer,
+    Override,
+    OverrideKind,
     Plan,
     Restriction,
     Rotation,
@@ -13,6 +16,7 @@ from escalations.oncall import (
     ScheduleSpec,
     Shift,
     layer_shifts_between,
+    on_call_at,
     shifts_between,
 )
 
@@ -93,6 +97,27 @@ def row(user_id: int, starts_at: str, ends_at: str) -> tuple[int, datetime, date
 def schedule(*layers: Layer, zone: str = "UTC", **more: Any) -> ScheduleSpec:
     """A schedule of these layers."""
     return ScheduleSpec(zone, layers, **more)
+
+
+def people(plan: Plan, at: str) -> tuple[int, ...]:
+    """Who is on call."""
+    return on_call_at(plan, instant(at))
+
+
+def override(
+    kind: OverrideKind,
+    starts_at: str,
+    ends_at: str,
+    user_id: int | None = None,
+    replaces: int | None = None,
+) -> Override:
+    """A change by hand."""
+    return Override(kind, instant(starts_at), instant(ends_at), user_id, replaces)
+
+
+def fixed(starts_at: str, ends_at: str, *user_ids: int) -> FixedShift:
+    """Some people, from then to then."""
+    return FixedShift(instant(starts_at), instant(ends_at), user_ids)
 
 
 def people_at(shifts: Sequence[Shift], at: datetime) -> set[int]:

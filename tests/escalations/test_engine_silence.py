@@ -57,7 +57,8 @@ def layer_that_ended() -> EscalationPolicy:
 
 
 def broken_zone() -> EscalationPolicy:
-    schedule = ScheduleFactory(name="Primary", members=[UserFactory()], time_zone="Mars/Olympus")
+    people = [UserFactory(), UserFactory()]
+    schedule = ScheduleFactory(name="Primary", members=people, time_zone="Mars/Olympus")
     return policy_of((0, [schedule]))
 
 

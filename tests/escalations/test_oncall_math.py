@@ -16,7 +16,6 @@ from escalations.oncall import (
     on_call_at,
     shifts_between,
 )
-from opsknight.wall_clock import first_instant, last_instant, wall_time
 from tests.escalations.rotas import ANN, BOB, CEM, NEW_YORK, instant, layer, shift_at
 
 
@@ -29,55 +28,6 @@ def handoffs(of: Layer, zone: str, first: datetime, count: int) -> list[datetime
         assert shift.starts_at == found[-1]
         found.append(shift.ends_at)
     return found
-
-
-# 6.1 Clock resolution
-
-
-@pytest.mark.parametrize(
-    ("wall", "resolved"),
-    [
-        ("2026-03-08 00:30", "2026-03-08 00:30 EST"),
-        ("2026-03-08 01:00", "2026-03-08 01:00 EST"),
-        ("2026-03-08 01:30", "2026-03-08 01:30 EST"),
-        ("2026-03-08 02:00", "2026-03-08 03:00 EDT"),  # skipped: the first instant after the gap
-        ("2026-03-08 02:30", "2026-03-08 03:00 EDT"),  # skipped
-        ("2026-03-08 03:00", "2026-03-08 03:00 EDT"),
-        ("2026-03-08 03:30", "2026-03-08 03:30 EDT"),
-    ],
-)
-@pytest.mark.parametrize("resolve", [first_instant, last_instant])
-def test_wall_time_around_the_skipped_hour(resolve, wall, resolved):
-    assert resolve(datetime.fromisoformat(wall), NEW_YORK) == instant(resolved)
-
-
-@pytest.mark.parametrize(
-    ("wall", "first", "last"),
-    [
-        ("2026-11-01 00:30", "2026-11-01 00:30 EDT", "2026-11-01 00:30 EDT"),
-        ("2026-11-01 01:00", "2026-11-01 01:00 EDT", "2026-11-01 01:00 EST"),  # occurs twice
-        ("2026-11-01 01:30", "2026-11-01 01:30 EDT", "2026-11-01 01:30 EST"),  # occurs twice
-        ("2026-11-01 02:00", "2026-11-01 02:00 EST", "2026-11-01 02:00 EST"),
-        ("2026-11-01 02:30", "2026-11-01 02:30 EST", "2026-11-01 02:30 EST"),
-        ("2026-11-01 03:00", "2026-11-01 03:00 EST", "2026-11-01 03:00 EST"),
-        ("2026-11-01 03:30", "2026-11-01 03:30 EST", "2026-11-01 03:30 EST"),
-    ],
-)
-def test_wall_time_around_the_repeated_hour(wall, first, last):
-    assert first_instant(datetime.fromisoformat(wall), NEW_YORK) == instant(first)
-    assert last_instant(datetime.fromisoformat(wall), NEW_YORK) == instant(last)
-
-
-@pytest.mark.parametrize("resolve", [first_instant, last_instant])
-def test_wall_time_loses_its_seconds(resolve):  # R6
-    resolved = resolve(datetime(2026, 6, 1, 9, 0, 59, 999999), NEW_YORK)
-
-    assert resolved == instant("2026-06-01 09:00 EDT")
-
-
-def test_wall_time_reads_the_zone_on_both_sides_of_a_repeated_hour():
-    assert wall_time(instant("2026-11-01 01:30 EDT"), NEW_YORK) == datetime(2026, 11, 1, 1, 30)
-    assert wall_time(instant("2026-11-01 01:30 EST"), NEW_YORK) == datetime(2026, 11, 1, 1, 30)
 
 
 # 6.2 Rotations across the change of clocks

@@ -14,7 +14,6 @@ from escalations.oncall import (
     is_open,
     layer_shifts_between,
     on_call_at,
-    shifts_between,
 )
 from tests.escalations.rotas import (
     ANN,
@@ -292,101 +291,7 @@ def test_short_shift_that_ends_in_the_repeated_hour_ends_the_second_time():  # R
     assert shift.ends_at == instant("2026-11-01 01:00 EST")
 
 
-# Skipping what is not active
-
-
-def test_fourteen_people_on_workdays_all_get_a_turn_when_inactive_days_are_skipped():  # X11
-    people = range(1, 15)
-    rota = layer(
-        *("daily", 1, "2026-03-09 00:00 UTC", *people),
-        restrictions=(rule(WORKDAYS, "00:00", "00:00"),),
-        skips_inactive=True,
-    )
-
-    shifts = rows(schedule(rota), "2026-03-09 00:00 UTC", "2026-05-04 00:00 UTC")
-
-    assert [user_id for user_id, _, _ in shifts] == [*people, *people, *range(1, 13)]
-
-
-def test_fourteen_people_on_workdays_without_skipping_leave_four_without_a_turn():  # X11
-    rota = layer(
-        *("daily", 1, "2026-03-09 00:00 UTC", *range(1, 15)),
-        restrictions=(rule(WORKDAYS, "00:00", "00:00"),),
-    )
-
-    shifts = rows(schedule(rota), "2026-03-09 00:00 UTC", "2026-05-04 00:00 UTC")
-
-    assert {user_id for user_id, _, _ in shifts} == {1, 2, 3, 4, 5, 8, 9, 10, 11, 12}
-
-
-@pytest.mark.parametrize(
-    ("kind", "length", "expected"),
-    [
-        # Every eight hours from 00:00; the rules leave the slot of 08:00, Monday to Wednesday.
-        pytest.param("hourly", 8, ["09 Ann", "10 Bob", "11 Ann", "16 Bob", "17 Ann"], id="hourly"),
-        # Slots start on the 9th, 11th, 13th, 15th: that of Friday and Saturday is nobody's.
-        pytest.param("daily", 2, ["09 Ann", "10 Ann", "11 Bob", "16 Ann", "17 Bob"], id="daily"),
-        pytest.param("weekly", 1, ["09 Ann", "10 Ann", "11 Ann", "16 Bob", "17 Bob"], id="weekly"),
-        pytest.param(
-            "monthly", 1, ["09 Ann", "10 Ann", "11 Ann", "16 Ann", "17 Ann"], id="monthly"
-        ),
-    ],
-)
-def test_skipping_works_for_every_rotation(kind, length, expected):
-    rota = layer(
-        *(kind, length, "2026-03-09 00:00 UTC", ANN, BOB),
-        restrictions=(rule("Mon Tue Wed", "09:00", "15:00"),),
-        skips_inactive=True,
-    )
-    names = {ANN: "Ann", BOB: "Bob"}
-
-    shifts = rows(schedule(rota), "2026-03-09 00:00 UTC", "2026-03-18 00:00 UTC")
-
-    assert [f"{starts_at:%d} {names[user_id]}" for user_id, starts_at, _ in shifts] == expected
-
-
-def test_monthly_shifts_on_inactive_days_are_skipped():
-    # The first of the month, workdays only: 1 August and 1 November 2026 are weekend days.
-    firsts = layer(
-        *("monthly", 1, "2026-06-01 00:00 UTC", ANN, BOB),
-        shift_hours=24,
-        restrictions=(rule(WORKDAYS, "00:00", "00:00"),),
-        skips_inactive=True,
-    )
-
-    shifts = rows(schedule(firsts), "2026-04-01 00:00 UTC", "2026-12-02 00:00 UTC")
-
-    assert [(starts_at.month, user_id) for user_id, starts_at, _ in shifts] == [
-        *[(4, ANN), (5, BOB), (6, ANN), (7, BOB), (9, ANN), (10, BOB), (12, ANN)]
-    ]
-
-
-def test_slot_whose_only_open_hour_is_skipped_by_the_clock_leaves_its_turn():
-    # Daily, on call from 02:00 to 03:00: on 8 March that hour does not exist.
-    rota = layer(
-        *("daily", 1, "2026-03-07 00:00 EST", ANN, BOB),
-        restrictions=(rule("daily", "02:00", "03:00"),),
-        skips_inactive=True,
-    )
-
-    assert rows(schedule(rota, zone=NEW_YORK), "2026-03-07 00:00 EST", "2026-03-11 00:00 EDT") == [
-        row(ANN, "2026-03-07 02:00 EST", "2026-03-07 03:00 EST"),
-        row(BOB, "2026-03-09 02:00 EDT", "2026-03-09 03:00 EDT"),
-        row(ANN, "2026-03-10 02:00 EDT", "2026-03-10 03:00 EDT"),
-    ]
-
-
-def test_rotation_of_six_weeks_has_one_person_for_the_four_evenings():  # X9
-    evenings = layer(
-        *("weekly", 6, "2026-03-01 00:00 UTC", *range(1, 25)),
-        restrictions=(rule("Sun Mon Tue Wed", "19:40", "22:53"),),
-    )
-
-    shifts = rows(schedule(evenings), "2026-03-01 00:00 UTC", "2026-03-08 00:00 UTC")
-
-    assert shifts == [
-        row(1, f"2026-03-0{day} 19:40 UTC", f"2026-03-0{day} 22:53 UTC") for day in range(1, 5)
-    ]
+# What changes
 
 
 def test_rules_may_change_and_the_past_keeps_the_old_ones():  # R10
@@ -404,25 +309,3 @@ def test_rules_may_change_and_the_past_keeps_the_old_ones():  # R10
         row(ANN, "2026-03-09 08:00 UTC", "2026-03-09 12:00 UTC"),
         row(ANN, "2026-03-10 10:00 UTC", "2026-03-10 12:00 UTC"),
     ]
-
-
-def test_day_and_night_rotations_alternate_like_a_chessboard():  # X10
-    chicago = "America/Chicago"
-    days = layer(
-        *("daily", 1, "2026-06-01 08:00 CDT", 1, 2, 3),
-        name="days",
-        restrictions=(rule("daily", "08:00", "20:00"),),
-    )
-    nights = layer(
-        *("daily", 1, "2026-06-01 20:00 CDT", 4, 5),
-        name="nights",
-        restrictions=(rule("daily", "20:00", "08:00"),),
-    )
-    start, end = instant("2026-06-01 08:00 CDT"), instant("2026-06-08 06:00 CDT")
-
-    shifts = shifts_between(schedule(days, nights, zone=chicago), start, end)
-
-    assert [shift.source for shift in shifts] == ["days", "nights"] * 7
-    assert [shift.user_id for shift in shifts] == [1, 4, 2, 5, 3, 4, 1, 5, 2, 4, 3, 5, 1, 4]
-    assert {shift.length for shift in shifts[:-1]} == {timedelta(hours=12)}
-    assert (shifts[-1].starts_at, shifts[-1].ends_at) == (instant("2026-06-07 20:00 CDT"), end)
