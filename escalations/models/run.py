@@ -93,6 +93,8 @@ class EscalationRun(models.Model):
     last_cause = models.CharField(max_length=64, blank=True)
     # Since when the next step waits for its condition; None: it does not.
     held_since = models.DateTimeField(null=True)
+    # Somebody asked for the next step: its urgency, hours and condition do not count.
+    is_by_hand = models.BooleanField(default=False)
     # Somebody else than the steps name was paged.
     has_fallen_back = models.BooleanField(default=False)
     # Somebody was paged since it started. Without that, the end of a round pages the fallback.

@@ -47,7 +47,7 @@ def hold_back(
 
 def _condition_of(due: DueRun) -> ConditionSnapshot | None:
     step = due.step
-    if step is None or not is_for(step, due.incident.urgency):
+    if step is None or due.run.is_by_hand or not is_for(step, due.incident.urgency):
         return None
     return step.get("condition")
 

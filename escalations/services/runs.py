@@ -24,6 +24,7 @@ _MOVED = (
     ("stage", "text"),
     ("next_at", "timestamptz"),
     ("held_since", "timestamptz"),
+    ("is_by_hand", "bool"),
     ("has_paged", "bool"),
     ("has_fallen_back", "bool"),
     ("last_cause", "text"),
@@ -184,7 +185,7 @@ def move_on(run: EscalationRun, *, urgency: str, has_paged_now: bool, now: datet
     policy applies in any case, so a policy that reaches nobody cannot spin.
     """
     run.has_paged = run.has_paged or has_paged_now
-    run.held_since = None
+    run.held_since, run.is_by_hand = None, False
     following = next_step(run.steps, urgency, at_least=run.next_step + 1)
     if run.state == State.NO_POLICY:
         run.next_at = None

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 
-from escalations.models import EscalationRun, TargetSnapshot
+from escalations.models import EscalationRun, StepSnapshot, TargetSnapshot
 from escalations.services import wording
 from escalations.services.conditions import hold_back
 from escalations.services.fallbacks import (
@@ -72,8 +72,9 @@ class Turn:
         """Somebody hears of it. A place alone counts where the step names nothing but places."""
         if self.reached:
             return True
-        has_place = any(one.place is not None for one in self.found)
-        return has_place and all(one.place is not None or one.problem for one in self.found)
+        targets = self.due.step["targets"] if self.due.step else []
+        names_places_only = all(target["kind"] == "destination" for target in targets)
+        return names_places_only and any(one.place is not None for one in self.found)
 
     @property
     def needs_fallback(self) -> bool:
@@ -99,7 +100,7 @@ def take_steps(*, incidents: Sequence[Incident], now: datetime) -> None:
     entries += take_final_fallbacks(due=by_stage[Stage.FALLBACK], directory=directory, now=now)
     resolve_at_last(due=by_stage[Stage.RESOLVE], now=now)
     save_runs(due=due)
-    _set_timers(due, now)
+    set_timers(due=due, now=now)
     write_entries(entries)
 
 
@@ -141,14 +142,22 @@ def _found_by(due: DueRun, directory: Directory, now: datetime) -> list[Found]:
         if run.state == EscalationRun.State.NO_POLICY:
             return [Found(problem=f"the service {due.incident.service} has no escalation policy")]
         return [Found(problem=f"the policy {run.policy_name} has no steps")]
-    if not is_for(step, due.incident.urgency):
-        return [Found(problem=wording.for_urgency(step["urgency"]))]
-    window = step.get("window")
-    if window is not None and not is_in_window(window, run.time_zone, now):
-        hours = describe_window(window, run.time_zone)
-        return [Found(problem=f"the step is only for {hours}")]
+    if reason := _why_skipped(due, step, now):
+        return [Found(problem=reason)]
     found = [directory.find(target) for target in step["targets"]]
     return found or [Found(problem="the step has no targets")]
+
+
+def _why_skipped(due: DueRun, step: StepSnapshot, now: datetime) -> str:
+    """Why a step is not for this incident now; empty: it is, or somebody asked for it."""
+    run, window = due.run, step.get("window")
+    if run.is_by_hand:
+        return ""
+    if not is_for(step, due.incident.urgency):
+        return wording.for_urgency(step["urgency"])
+    if window is not None and not is_in_window(window, run.time_zone, now):
+        return f"the step is only for {describe_window(window, run.time_zone)}"
+    return ""
 
 
 def _let_take_turns(turns: Sequence[Turn]) -> None:
@@ -213,7 +222,8 @@ def _move_on(turn: Turn, now: datetime) -> list[TimelineEntry]:
     return [ended(turn.due, now)] if is_over and run.steps else []
 
 
-def _set_timers(due: Sequence[DueRun], now: datetime) -> None:
+def set_timers(*, due: Sequence[DueRun], now: datetime) -> None:
+    """Set the timers of the incidents to what their runs say."""
     ids = [one.incident.pk for one in due]
     timers = [one.run.next_at for one in due]
     multi_ack = [one.run.is_multi_ack for one in due]

@@ -98,12 +98,29 @@ def unacknowledge_incident(*, incident_id: int, actor: User | None, source: str 
 
     `source` as for acknowledging. Raises Conflict when it is not acknowledged.
     """
-    now = timezone.now()
     with transaction.atomic():
         incident = _lock_one(incident_id)
-        if incident.status != Status.ACKNOWLEDGED:
-            raise Conflict(f"Incident #{incident.pk} is {incident.get_status_display().lower()}.")
-        Incident.objects.filter(pk=incident.pk).update(
+        for given_back in unacknowledge_incidents(
+            incident_ids=[incident_id], actor=actor, source=source
+        ):
+            return given_back
+        raise Conflict(f"Incident #{incident.pk} is {incident.get_status_display().lower()}.")
+
+
+def unacknowledge_incidents(
+    *, incident_ids: Iterable[int], actor: User | None, source: str = ""
+) -> list[Incident]:
+    """Give back what is acknowledged; idempotent. Returns the incidents that changed.
+
+    They are triggered again and their escalations start anew. `source` as for acknowledging.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        changed = [i for i in _lock(incident_ids) if i.status == Status.ACKNOWLEDGED]
+        if not changed:
+            return []
+        ids = [i.pk for i in changed]
+        Incident.objects.filter(pk__in=ids).update(
             status=Status.TRIGGERED,
             acknowledged_at=None,
             acknowledged_by=None,
@@ -111,11 +128,10 @@ def unacknowledge_incident(*, incident_id: int, actor: User | None, source: str 
             updated_at=now,
             version=F("version") + 1,
         )
-        _record([incident], Kind.UNACKNOWLEDGED, "Acknowledgement withdrawn", now, actor, source)
+        _record(changed, Kind.UNACKNOWLEDGED, "Acknowledgement withdrawn", now, actor, source)
         wake(Wake.ESCALATE)
-        _changed([incident])
-    incident.refresh_from_db()
-    return incident
+        _changed(changed)
+        return list(Incident.objects.filter(pk__in=ids).order_by("pk"))
 
 
 def resolve_incidents(
