@@ -25,7 +25,8 @@ from incidents.intake.routes import EVENT_API_KINDS
 from incidents.integrations import events_api
 from incidents.models import Integration, Service
 from incidents.selectors import visible_services
-from incidents.services.intake import Outcome, Received
+from incidents.services.intake import Outcome
+from incidents.services.received import Received
 from opsknight.api.authentication import ApiKeyAuthentication
 from opsknight.api.permissions import ScopedPermission
 from opsknight.api.views import ApiViewSet

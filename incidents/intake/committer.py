@@ -23,7 +23,8 @@ from incidents.intake.spool import Spool, SpoolFull
 from incidents.intake.spooling import Drainer, keep, parts, shared_spool
 from incidents.intake.storing import Submission, queued, store
 from incidents.services.delivery_records import DeliveryRecord
-from incidents.services.intake import Outcome, Received
+from incidents.services.intake import Outcome
+from incidents.services.received import Received
 from opsknight.errors import OpsKnightError
 
 logger = logging.getLogger(__name__)

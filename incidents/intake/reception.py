@@ -21,7 +21,8 @@ from incidents.intake.rules import Routing, Ruled, apply_rules
 from incidents.intake.signatures import SignatureRefused, check_signature, prepare
 from incidents.integrations import CHANGE_PARSERS, PARSERS
 from incidents.models import Delivery
-from incidents.services.intake import Outcome, Received
+from incidents.services.intake import Outcome
+from incidents.services.received import Received
 from opsknight.errors import OpsKnightError
 from opsknight.ratelimit import TooManyRequests
 

@@ -15,7 +15,8 @@ from django.db import Error, connection
 from incidents.intake.spool import Spool
 from incidents.intake.storing import Failed, Submission, store
 from incidents.services.delivery_records import DeliveryRecord, stored_deliveries
-from incidents.services.intake import Batch, Received
+from incidents.services.intake import Batch
+from incidents.services.received import Received
 
 logger = logging.getLogger(__name__)
 

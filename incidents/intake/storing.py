@@ -10,7 +10,8 @@ from django.db import DataError, Error, IntegrityError
 
 from incidents.models import Delivery
 from incidents.services.delivery_records import DeliveryRecord, stored_deliveries
-from incidents.services.intake import Batch, Outcome, Received, TryAgain, receive_events
+from incidents.services.intake import Batch, Outcome, TryAgain, receive_events
+from incidents.services.received import Received
 from opsknight.errors import OpsKnightError
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ from incidents.intake.events import MAX_SUMMARY, Event, one_line
 from incidents.intake.rules import apply_rules
 from incidents.intake.spooling import shared_spool
 from incidents.models import Heartbeat, HeartbeatSweep, Integration
-from incidents.services.intake import Received, receive_events
+from incidents.services.intake import receive_events
+from incidents.services.received import Received
 from incidents.services.rules import rules_of
 from opsknight.models import User
 from opsknight.services.audit import Changes

@@ -4,38 +4,31 @@ The number of statements does not depend on the size of the batch. Rows are lock
 (existing incidents by id, new ones by key), so that several web processes cannot deadlock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
-from uuid import UUID
 
-from django.db import transaction
+from django.db import Error, transaction
 from django.utils import timezone
 
-from incidents.intake.beats import Beat, last_beats
 from incidents.intake.decide import URGENCY_OF, Decision, Result, decide
-from incidents.intake.events import Event
-from incidents.intake.rules import Routing
-from incidents.models import Delivery, TimelineEntry
+from incidents.models import Delivery
 from incidents.services import flapping
 from incidents.services import intake_sql as sql
-from incidents.services.beat_records import record_beats
 from incidents.services.change_records import insert_changes
 from incidents.services.delivery_records import DeliveryRecord, insert_deliveries
-from incidents.services.intake_routing import apply_routing, describe_routing, names_of_policies
-from incidents.services.intake_sql import AlertRow, EntryRow, Track
-from incidents.services.past_openings import Key, PastOpenings, past_openings
-from incidents.services.service_facts import ServiceFacts, read_facts, service_facts
-from incidents.services.statements import fetch_all, run_all
-from incidents.services.storms import Storms
+from incidents.services.intake_known import Known
+from incidents.services.intake_routing import apply_routing
+from incidents.services.intake_sql import AlertRow, Track
+from incidents.services.intake_story import Kind, Story
+from incidents.services.past_openings import Key
+from incidents.services.received import Received
+from incidents.services.statements import are_stale, run_all
 from opsknight.errors import NotAllowed, OpsKnightError
 
 # Another process may open the same key between our look and our insert; then we look again.
 MAX_TRIES = 5
-# Joined alerts on the timeline: the first few, then one a minute, so that a storm stays readable.
-JOINED_SHOWN = 10
-JOINED_EVERY = timedelta(minutes=1)
 
 
 class KeyGone(NotAllowed):
@@ -47,23 +40,6 @@ class TryAgain(OpsKnightError):
 
     code = "try_again"
     status = 503
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One event and the way it came."""
-
-    event: Event
-    service_id: int
-    integration_id: int | None  # None: sent with a person's API key
-    sender: str  # shown on the timeline
-    key: str = ""  # the integration key it came with; refused when it was rotated meanwhile
-    delivery_id: UUID | None = None
-    routing: Routing | None = None
-    is_beat: bool = False  # of a heartbeat
-    # When it came, where that is not now: it was answered 202 and waited on disk. It is taken
-    # whatever has become of its integration.
-    received_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -104,11 +80,15 @@ def receive_events(received: Sequence[Received], records: Sequence[DeliveryRecor
     integration or service is gone has `error` set and does not harm the others.
     """
     for _ in range(MAX_TRIES):
-        with transaction.atomic():
-            batch = _Work(received, records, timezone.now()).run()
-            if batch is not None:
-                return batch
-            transaction.set_rollback(True)
+        try:
+            with transaction.atomic():
+                batch = _Work(received, records, timezone.now()).run()
+                if batch is not None:
+                    return batch
+                transaction.set_rollback(True)
+        except Error as error:
+            if not are_stale(error):
+                raise
     raise TryAgain("Many senders use this dedup_key at once. Send the event again.")
 
 
@@ -121,54 +101,17 @@ class _Work:
         self.received = received
         self.records = records
         self.now = now
-        self.keys: dict[int | None, str | None] = {}
-        self.policies: dict[int, str] = {}  # names, of those that routes chose
-        self.services: dict[int, ServiceFacts] = {}
-        self.storms = Storms({}, now)
-        self.past = PastOpenings()
-        self.open: dict[Key, Track] = {}
+        self.known = Known(received, records, now)
+        self.story = Story(now)
         self.tracks: list[Track] = []
         self.alerts: list[AlertRow] = []
-        self.entries: list[EntryRow] = []
 
     def run(self) -> Batch | None:
         """The result, or None when another process opened one of our keys meanwhile."""
-        keys, facts = fetch_all(
-            [
-                sql.present_keys(
-                    {r.integration_id for r in self.received}
-                    | {r.integration_id for r in self.records}
-                ),
-                service_facts({r.service_id for r in self.received}),
-            ]
-        )
-        self.keys, self.services = dict(keys), read_facts(facts)
-        self.storms = Storms(self.services, self.now)
-        self.policies = names_of_policies(r.routing for r in self.received)
-        usable = [r.service_id in self.services and _opens(r, self.keys) for r in self.received]
-        taken = [r for r, ok in zip(self.received, usable, strict=True) if ok]
-        record_beats(last_beats(_beat(r, self.now) for r in taken if r.is_beat))
-        self._look_up(taken)
-        batch = Batch(
-            [self._take(r) if ok else _gone(r) for r, ok in zip(self.received, usable, strict=True)]
-        )
-        known = [t for t in self.tracks if not t.is_new and not t.is_storm]
-        new = [t for t in self.tracks if t.is_new]
-        insert = sql.insert_incidents(new, self.now)  # sets the ids, which the others need
-        _, inserted, *_ = run_all(
-            [
-                # First: what is resolved makes room for a new incident of the same key.
-                sql.update_incidents(known, self.now),
-                insert,
-                sql.insert_alerts(self.alerts, self.now),
-                sql.insert_entries(self.entries, self.now),
-                insert_deliveries(self._recorded(batch.outcomes)),
-            ]
-        )
-        if inserted != len(new):
+        is_usable = self.known.is_usable
+        batch = Batch([self._take(r) if is_usable(r) else _gone(r) for r in self.received])
+        if not self._write(batch):
             return None
-        self.storms.save(self.now)
-        insert_changes([r.change for r in self.records if r.change is not None])
         batch.changed_ids = [t.id for t in self.tracks]
         batch.has_triggered = any(
             t.status == "triggered" and (t.is_new or t.is_roused) for t in self.tracks
@@ -176,9 +119,33 @@ class _Work:
         batch.has_settled = any(t.is_settled for t in self.tracks)
         return batch
 
+    def _write(self, batch: Batch) -> bool:
+        """Whether everything is stored: not when another process opened one of our keys."""
+        known = [t for t in self.tracks if not t.is_new and not t.is_storm]
+        new = [t for t in self.tracks if t.is_new]
+        self.known.number(new)
+        _, inserted, *_ = run_all(
+            [
+                # First: what is resolved makes room for a new incident of the same key.
+                sql.update_incidents(known, self.now),
+                sql.insert_incidents(new, self.now),
+                sql.insert_alerts(self.alerts, self.now),
+                sql.insert_entries(self.story.entries, self.now),
+                insert_deliveries(self._recorded(batch.outcomes)),
+                *self.known.storms.saved(self.now),
+                insert_changes([r.change for r in self.records if r.change is not None]),
+            ],
+            commits=not new,
+        )
+        if len(inserted) != len(new):
+            return False
+        if new:
+            run_all([], commits=True)
+        return True
+
     def _recorded(self, outcomes: Sequence[Outcome]) -> list[DeliveryRecord]:
         """Each delivery with what became of its events."""
-        records = {r.id: r for r in self.records if r.integration_id in self.keys}
+        records = {r.id: r for r in self.records if r.integration_id in self.known.keys}
         for record in records.values():
             record.results = [{"action": "changed"}] if record.change else []
         for received, outcome in zip(self.received, outcomes, strict=True):
@@ -191,45 +158,23 @@ class _Work:
                 ours.reason = outcome.error.message
         return list(records.values())
 
-    def _look_up(self, received: list[Received]) -> None:
-        keys = {(r.service_id, r.event.dedup_key) for r in received}
-        locked = sql.lock_open_incidents(keys, self.storms.storm_ids)
-        self.open = {(t.service_id, t.dedup_key): t for t in locked if not t.is_storm}
-        self.storms.look_up([t for t in locked if t.is_storm], keys)
-        timed = {
-            (r.service_id, r.event.dedup_key)
-            for r in received
-            if r.event.action == "trigger" and r.event.occurred_at is not None
-        }
-        self.resolved_early = sql.early_resolves(timed - self.open.keys(), self.now)
-        self.past = past_openings(self._keys_to_open(received), self.services, self.now)
-        self.storms.count(self.past)
-
-    def _keys_to_open(self, received: list[Received]) -> set[Key]:
-        """Keys that nothing is open for, or that resolve and trigger again in this batch."""
-        keys: dict[str, set[Key]] = {"trigger": set(), "resolve": set(), "acknowledge": set()}
-        for one in received:
-            keys[one.event.action].add((one.service_id, one.event.dedup_key))
-        closed = {k for k in keys["trigger"] - self.open.keys() if not self.storms.holder_of(k)}
-        return closed | (keys["trigger"] & keys["resolve"])
-
     def _take(self, received: Received) -> Outcome:
         event = received.event
         key = (received.service_id, event.dedup_key)
-        track = self.open.get(key)
-        if track is None and (storm := self.storms.holder_of(key)) is not None:
+        track = self.known.open.get(key)
+        if track is None and (storm := self.known.storms.holder_of(key)) is not None:
             return self._take_folded(received, storm)
         if track is not None and event.action == "resolve":
             self._resolve_folded(key)
         decision = decide(
             event,
             status=track.status if track else None,
-            resolved_at=self.resolved_early.get(key),
+            resolved_at=self.known.resolved_early.get(key),
         )
         if track is None and decision.status is not None:
             track = self._fresh_track(received)
             if decision.status == "triggered":
-                if self.storms.must_fold(received.service_id):
+                if self.known.storms.must_fold(received.service_id):
                     return self._fold(received, track)
                 decision = replace(decision, status=track.status)
             self._open(track, received, decision)
@@ -242,7 +187,7 @@ class _Work:
         return Outcome(event.dedup_key, decision.result, reason, track, track.status)
 
     def _keep_alert(self, received: Received, track: Track | None) -> None:
-        present = received.integration_id if received.integration_id in self.keys else None
+        present = received.integration_id if received.integration_id in self.known.keys else None
         self.alerts.append(AlertRow(received, track, present))
 
     def _fresh_track(self, received: Received) -> Track:
@@ -259,40 +204,30 @@ class _Work:
             is_new=True,
         )
         if received.routing is not None:
-            apply_routing(track, received.routing, self.policies)
-        maintenance = self.services[track.service_id].maintenance
+            apply_routing(track, received.routing, self.known.policies)
+        maintenance = self.known.services[track.service_id].maintenance
         if maintenance is not None and track.status == "triggered":
             track.status, track.suppressed_until = "suppressed", maintenance.until
         return track
 
     def _open(self, track: Track, received: Received, decision: Decision) -> None:
         self.tracks.append(track)
-        kind = TimelineEntry.Kind
-        self._tell(track, received, kind.TRIGGERED, "Triggered")
-        routing = received.routing
-        if routing is not None and (said := describe_routing(track, routing, self.policies)):
-            self.entries.append(EntryRow(track, str(kind.ROUTED), said, received.sender))
-        self._tell_maintenance(track)
-        key, facts = (track.service_id, track.dedup_key), self.services[track.service_id]
-        openings = self.past.of_keys.get(key, 0)
-        self.past.of_keys[key] = openings + 1
+        key, facts = (track.service_id, track.dedup_key), self.known.services[track.service_id]
+        self.story.tell(track, received, Kind.TRIGGERED, "Triggered")
+        self.story.tell_route(track, received, self.known.policies)
+        self.story.tell_maintenance(track, facts)
+        openings = self.known.past.of_keys.get(key, 0)
+        self.known.past.of_keys[key] = openings + 1
         if decision.result == "triggered" and 0 < facts.flapping_openings <= openings:
             track.is_flapping = True
-            self.entries.append(EntryRow(track, str(kind.FLAPPING), flapping.marked(facts), ""))
-
-    def _tell_maintenance(self, track: Track) -> None:
-        maintenance = self.services[track.service_id].maintenance
-        if maintenance is not None and track.suppressed_until is not None:
-            kind = str(TimelineEntry.Kind.MAINTENANCE)
-            self.entries.append(EntryRow(track, kind, maintenance.told(self.now), ""))
+            self.story.tell_flapping(track, facts)
 
     def _fold(self, received: Received, fresh: Track) -> Outcome:
         """Let an alert join the storm instead of opening an incident."""
-        storm = self.storms.fold(fresh, received.event)
+        storm = self.known.storms.fold(fresh, received.event)
         if storm.is_new and not storm.is_touched:
-            kind = str(TimelineEntry.Kind.TRIGGERED)
-            self.entries.append(EntryRow(storm, kind, f"Triggered. {storm.description}", ""))
-            self._tell_maintenance(storm)
+            self.story.tell_storm(storm)
+            self.story.tell_maintenance(storm, self.known.services[storm.service_id])
         return self._join_storm(received, storm, "folded", "Alert folded")
 
     def _take_folded(self, received: Received, storm: Track) -> Outcome:
@@ -306,7 +241,7 @@ class _Work:
                 reason = "It is one of many in a storm. Acknowledge the storm's incident."
                 return Outcome(event.dedup_key, "ignored", reason, storm, storm.status)
             case "resolve":
-                self.storms.resolve((received.service_id, event.dedup_key))
+                self.known.storms.resolve((received.service_id, event.dedup_key))
                 self._keep_alert(received, storm)
                 self._touch(storm)
                 return Outcome(event.dedup_key, "resolved", "", storm, storm.status)
@@ -315,13 +250,12 @@ class _Work:
 
     def _resolve_folded(self, key: Key) -> None:
         """A key may be open by itself and in a storm: two processes met the flood at once."""
-        if (storm := self.storms.holder_of(key)) is not None:
-            self.storms.resolve(key)
+        if (storm := self.known.storms.holder_of(key)) is not None:
+            self.known.storms.resolve(key)
             self._touch(storm)
 
     def _join_storm(self, received: Received, storm: Track, result: Result, what: str) -> Outcome:
-        if self._shows_joined(storm):
-            self._tell(storm, received, TimelineEntry.Kind.ALERT, what)
+        self.story.tell_joined(storm, received, Kind.ALERT, what)
         self._keep_alert(received, storm)
         self._touch(storm)
         storm.new_alerts += 1
@@ -340,68 +274,38 @@ class _Work:
         """
         if not track.is_new:
             self._touch(track)
-        kind = TimelineEntry.Kind
         if decision.result == "resolved" and track.is_flapping:
             return self._keep_open(received, track)
         match decision.result:
             case "deduplicated":
-                if self._shows_joined(track):
-                    self._tell(track, received, kind.ALERT, "Alert joined")
+                self.story.tell_joined(track, received, Kind.ALERT, "Alert joined")
             case "acknowledged" if track.status != "acknowledged":
                 track.acknowledged_at = track.acknowledged_at or self.now
                 track.is_settled = True
-                self._tell(track, received, kind.ACKNOWLEDGED, "Acknowledged")
+                self.story.tell(track, received, Kind.ACKNOWLEDGED, "Acknowledged")
             case "resolved":
-                if flapping.counts(track, self.services[track.service_id], self.now):
+                if flapping.counts(track, self.known.services[track.service_id], self.now):
                     key = (track.service_id, track.dedup_key)
-                    self.past.of_keys[key] = self.past.of_keys.get(key, 0) + 1
+                    self.known.past.of_keys[key] = self.known.past.of_keys.get(key, 0) + 1
                 track.resolved_at = self.now
                 track.is_settled = True
-                self._tell(track, received, kind.RESOLVED, "Resolved")
+                self.story.tell(track, received, Kind.RESOLVED, "Resolved")
         track.status = decision.status or track.status
         if received.event.action == "trigger":
             track.new_alerts += 1
             track.last_alert_at = self.now
             track.quiet_since = None
         if track.status == "resolved":
-            self.open.pop((track.service_id, track.dedup_key), None)
+            self.known.open.pop((track.service_id, track.dedup_key), None)
         else:
-            self.open[(track.service_id, track.dedup_key)] = track
+            self.known.open[(track.service_id, track.dedup_key)] = track
         return ""
 
     def _keep_open(self, received: Received, track: Track) -> str:
         """A flapping incident outlives a resolve; a sweep resolves it when it has been quiet."""
         track.quiet_since = self.now
-        if self._shows_joined(track):
-            self._tell(track, received, TimelineEntry.Kind.FLAPPING, "Resolve noted, sent")
-        return flapping.kept_open(self.services[track.service_id])
-
-    def _shows_joined(self, track: Track) -> bool:
-        if track.alert_count + track.new_alerts < JOINED_SHOWN or track.last_alert_at is None:
-            return True
-        return self.now - track.last_alert_at > JOINED_EVERY
-
-    def _tell(self, track: Track, received: Received, kind: TimelineEntry.Kind, what: str) -> None:
-        summary = received.event.summary
-        tail = f": {summary}" if summary and summary != track.title else ""
-        message = f"{what} by {received.sender}{tail}"
-        if received.received_at is not None:
-            message += (
-                f" (received at {received.received_at:%H:%M:%S} UTC, while the database was away)"
-            )
-        self.entries.append(EntryRow(track, str(kind), message, received.sender))
-
-
-def _opens(received: Received, keys: Mapping[int | None, str | None]) -> bool:
-    if received.integration_id is None or received.received_at is not None:
-        return True
-    present = keys.get(received.integration_id)
-    return present is not None and received.key in ("", present)
-
-
-def _beat(received: Received, now: datetime) -> Beat:
-    has_failed = received.event.action == "trigger"
-    return Beat(received.integration_id or 0, received.received_at or now, has_failed)
+        self.story.tell_joined(track, received, Kind.FLAPPING, "Resolve noted, sent")
+        return flapping.kept_open(self.known.services[track.service_id])
 
 
 def _gone(received: Received) -> Outcome:

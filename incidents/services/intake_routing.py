@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from incidents.intake.rules import Routing
 from incidents.services import intake_sql as sql
 from incidents.services.intake_sql import Track
+from incidents.services.statements import Statement
 
 
-def names_of_policies(routings: Iterable[Routing | None]) -> dict[int, str]:
-    """The policies that routes chose and that still exist; no query where none chose any."""
+def policies_of(routings: Iterable[Routing | None]) -> Statement | None:
+    """Asks for the names of those policies that routes chose and that still exist."""
     wanted = {r.policy_id for r in routings if r is not None and r.policy_id is not None}
-    return sql.existing_policies(wanted) if wanted else {}
+    return sql.existing_policies(wanted) if wanted else None
 
 
 def apply_routing(track: Track, routing: Routing, policies: Mapping[int, str]) -> None:

@@ -1,11 +1,9 @@
 """The statements of the intake: set-based, one round trip each."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from django.db import connection
@@ -13,10 +11,8 @@ from django.db import connection
 from incidents.intake.decoding import storable
 from incidents.policies import policy_model
 from incidents.services.columns import array_literal, columns
+from incidents.services.received import Received
 from incidents.services.statements import Statement
-
-if TYPE_CHECKING:
-    from incidents.services.intake import Received
 
 Key = tuple[int, str]  # service id, dedup key
 # How long a resolve that came before its trigger is remembered.
@@ -79,16 +75,18 @@ def present_keys(ids: Iterable[int | None]) -> Statement:
     """Asks for the id and key of each integration of the ids that exists; None: it is disabled."""
     text = """
         SELECT id, CASE WHEN enabled THEN key END
-        FROM incidents_integration WHERE id = ANY(%s)
+        FROM incidents_integration WHERE id = ANY(%s::bigint[])
         """
-    return text, [[i for i in ids if i is not None]]
+    return text, [array_literal(i for i in ids if i is not None)]
 
 
-def existing_policies(ids: Iterable[int]) -> dict[int, str]:
-    """The names of those policies that exist, locked against deletion until commit."""
+def existing_policies(ids: Iterable[int]) -> Statement:
+    """Asks for id and name of those policies that exist; locks them until commit."""
     table = connection.ops.quote_name(policy_model()._meta.db_table)
-    statement = f"SELECT id, name FROM {table} WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"  # noqa: S608 - our own name
-    return dict(_rows(statement, [list(ids)]))
+    statement = (
+        f"SELECT id, name FROM {table} WHERE id = ANY(%s::bigint[]) ORDER BY id FOR KEY SHARE"  # noqa: S608 - our own name
+    )
+    return statement, [array_literal(ids)]
 
 
 # Looked up key by key, then locked by id: the planner believes its statistics, which know nothing
@@ -109,20 +107,35 @@ WHERE i.id = ANY(ARRAY(
         AND o.dedup_key IS NOT NULL AND o.status <> 'resolved'
       LIMIT 1
     ) AS found
-    UNION ALL SELECT unnest(%s::bigint[])
+    UNION ALL
+    SELECT storm.id
+    FROM unnest(%s::bigint[]) AS s (id)
+    CROSS JOIN LATERAL (
+      SELECT o.id FROM incidents_incident o
+      WHERE o.service_id = s.id AND o.is_storm AND o.status <> 'resolved'
+      LIMIT 1
+    ) AS storm
   ))
   AND i.status || '' <> 'resolved'
 ORDER BY i.id FOR NO KEY UPDATE OF i
 """
 
 
-def lock_open_incidents(keys: set[Key], storm_ids: Sequence[int] = ()) -> list[Track]:
-    """The open incident of each key that has one, and the storms, locked in order of ids.
+def lock_open_incidents(keys: Collection[Key]) -> Statement | None:
+    """Asks for the open incident of each key that has one, and their services' storms.
+
+    They are locked in order of ids until commit; `read_tracks` reads the answer.
 
     NO KEY: rows that refer to an incident (pages, timeline) may be written meanwhile, in any order,
     without a deadlock.
     """
-    rows = _rows(_LOCK_OPEN, [*columns(keys, 2), array_literal(storm_ids)])
+    if not keys:
+        return None
+    return _LOCK_OPEN, [*columns(keys, 2), array_literal({service_id for service_id, _ in keys})]
+
+
+def read_tracks(rows: Iterable[tuple[Any, ...]]) -> list[Track]:
+    """What `lock_open_incidents` found."""
     return [
         Track(
             id=row[0],
@@ -149,38 +162,41 @@ def lock_open_incidents(keys: set[Key], storm_ids: Sequence[int] = ()) -> list[T
     ]
 
 
-def early_resolves(keys: set[Key], now: datetime) -> dict[Key, datetime]:
-    """When each key was resolved by a message that found nothing open, lately."""
+def early_resolves(keys: Collection[Key], now: datetime) -> Statement | None:
+    """Asks when each key was resolved by a message that found nothing open, lately."""
     if not keys:
-        return {}
-    rows = _rows(
+        return None
+    return (
         """
-        SELECT a.service_id, a.dedup_key, max(a.occurred_at)
+        SELECT k.service_id, k.dedup_key, found.at
         FROM unnest(%s::bigint[], %s::text[]) AS k (service_id, dedup_key)
-        JOIN incidents_alert a
-          ON a.service_id = k.service_id AND a.dedup_key = k.dedup_key
-         AND a.incident_id IS NULL AND a.received_at > %s
-        WHERE a.action = 'resolve' AND a.occurred_at IS NOT NULL
-        GROUP BY a.service_id, a.dedup_key
+        CROSS JOIN LATERAL (
+          SELECT max(a.occurred_at) AS at FROM incidents_alert a
+          WHERE a.service_id = k.service_id AND a.dedup_key = k.dedup_key
+            AND a.incident_id IS NULL AND a.received_at > %s::timestamptz
+            AND a.action = 'resolve'
+        ) AS found
+        WHERE found.at IS NOT NULL
         """,
         [*columns(keys, 2), now - EARLY_RESOLVE],
     )
-    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def next_ids(many: int) -> Statement | None:
+    """Asks for so many numbers for new incidents."""
+    if not many:
+        return None
+    return "SELECT nextval('incidents_incident_id_seq') FROM generate_series(1, %s::int)", [many]
 
 
 def insert_incidents(tracks: Sequence[Track], now: datetime) -> Statement | None:
-    """Set the ids of the new incidents and write them, but those whose key was taken meanwhile.
+    """Write the new incidents, but those whose key was taken meanwhile; the ids of the written.
 
     Their timers are due by the database's clock, like the engine's question: a web server whose
     clock is ahead delays no page.
     """
     if not tracks:
         return None
-    ids = _rows(
-        "SELECT nextval('incidents_incident_id_seq') FROM generate_series(1, %s)", [len(tracks)]
-    )
-    for track, (number,) in zip(tracks, ids, strict=True):
-        track.id = number
     ordered = sorted(tracks, key=lambda t: (t.service_id, t.dedup_key))
     values = [
         (
@@ -199,7 +215,7 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> Statement | None
            folded_count, firing_count, is_flapping, quiet_since, suppressed_until, escalate_at,
            visibility, version, created_at, updated_at)
         SELECT v.*, CASE WHEN v.status = 'triggered' THEN statement_timestamp() END, 'public', 1,
-               %s, %s
+               %s::timestamptz, %s::timestamptz
         FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
                     %s::text[], %s::int[], %s::timestamptz[], %s::timestamptz[],
                     %s::timestamptz[], %s::text[], %s::bigint[], %s::bool[], %s::int[], %s::int[],
@@ -208,6 +224,7 @@ def insert_incidents(tracks: Sequence[Track], now: datetime) -> Statement | None
                 last_alert_at, acknowledged_at, resolved_at, priority, escalation_policy_id,
                 is_storm, folded_count, firing_count, is_flapping, quiet_since, suppressed_until)
         ON CONFLICT DO NOTHING
+        RETURNING id
         """,
         [now, now, *columns(values, 19)],
     )
@@ -235,7 +252,7 @@ def update_incidents(tracks: Sequence[Track], now: datetime) -> Statement | None
             suppressed_until = CASE WHEN v.status = 'suppressed' THEN i.suppressed_until END,
             quiet_since = v.quiet_since,
             version = i.version + 1,
-            updated_at = %s
+            updated_at = %s::timestamptz
         FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::timestamptz[], %s::timestamptz[],
                     %s::timestamptz[], %s::timestamptz[])
           AS v (id, status, new_alerts, last_alert_at, acknowledged_at, resolved_at, quiet_since)
@@ -287,7 +304,7 @@ def insert_entries(entries: Sequence[EntryRow], now: datetime) -> Statement | No
     return (
         """
         INSERT INTO incidents_timelineentry (incident_id, kind, message, actor_label, at, data)
-        SELECT v.incident_id, v.kind, v.message, v.sender, %s, '{}'
+        SELECT v.incident_id, v.kind, v.message, v.sender, %s::timestamptz, '{}'
         FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
           AS v (incident_id, kind, message, sender)
         """,
@@ -303,10 +320,3 @@ def as_json(value: Any) -> str:
     if b"\\u0000" in text or text.count(b"[") + text.count(b"{") > 100:
         text = msgspec.json.encode(storable(value))
     return text.decode()
-
-
-def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows

@@ -4,15 +4,14 @@ One statement for a batch, and none for a batch that opens nothing. It reads ind
 last minutes only, at most as many as the limits of the service ask for.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
-
-from incidents.services.columns import array_literal
+from incidents.services.columns import array_literal, columns
 from incidents.services.service_facts import ServiceFacts
+from incidents.services.statements import Statement
 
 Key = tuple[int, str]  # service id, dedup key
 STORM_PERIOD = timedelta(minutes=1)
@@ -28,22 +27,24 @@ class PastOpenings:
 
 _OPENINGS = """
 SELECT s.service_id, NULL, s_incidents.n + s_members.n
-FROM unnest(%(storm_services)s::bigint[], %(thresholds)s::int[]) AS s (service_id, threshold)
+FROM unnest(%s::bigint[], %s::int[]) AS s (service_id, threshold)
 CROSS JOIN LATERAL (
   SELECT count(*) AS n FROM (
     SELECT 1 FROM incidents_incident i
-    WHERE i.service_id = s.service_id AND i.created_at > %(storm_since)s LIMIT s.threshold
+    WHERE i.service_id = s.service_id AND i.created_at > %s::timestamptz
+    ORDER BY i.created_at DESC LIMIT s.threshold
   ) AS few
 ) AS s_incidents
 CROSS JOIN LATERAL (
   SELECT count(*) AS n FROM (
     SELECT 1 FROM incidents_stormmember m
-    WHERE m.service_id = s.service_id AND m.opened_at > %(storm_since)s LIMIT s.threshold
+    WHERE m.service_id = s.service_id AND m.opened_at > %s::timestamptz
+    ORDER BY m.opened_at DESC LIMIT s.threshold
   ) AS few
 ) AS s_members
 UNION ALL
 SELECT k.service_id, k.dedup_key, k_incidents.n
-FROM unnest(%(services)s::bigint[], %(keys)s::text[], %(since)s::timestamptz[], %(openings)s::int[])
+FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::int[])
   AS k (service_id, dedup_key, since, openings)
 CROSS JOIN LATERAL (
   SELECT count(*) AS n FROM (
@@ -59,29 +60,31 @@ WHERE k_incidents.n > 0
 
 def past_openings(
     keys: Collection[Key], services: Mapping[int, ServiceFacts], now: datetime
-) -> PastOpenings:
-    """What the keys that may open an incident, and their services, opened before."""
+) -> Statement | None:
+    """Asks what the keys that may open an incident, and their services, opened before."""
     storms = [s for pk in {pk for pk, _ in keys} if (s := services[pk]).storm_threshold]
-    flapping = [key for key in keys if services[key[0]].flapping_openings]
+    flapping = [(pk, key) for pk, key in keys if services[pk].flapping_openings]
     if not storms and not flapping:
-        return PastOpenings()
-    parameters: dict[str, Any] = {
-        "storm_services": array_literal(s.id for s in storms),
-        "thresholds": array_literal(s.storm_threshold for s in storms),
-        "storm_since": now - STORM_PERIOD,
-        "services": array_literal(pk for pk, _ in flapping),
-        "keys": array_literal(key for _, key in flapping),
-        "since": array_literal(
-            now - timedelta(minutes=services[pk].flapping_minutes) for pk, _ in flapping
-        ),
-        "openings": array_literal(services[pk].flapping_openings for pk, _ in flapping),
-    }
+        return None
+    ids, texts = columns(flapping, 2)
+    return _OPENINGS, [
+        array_literal(s.id for s in storms),
+        array_literal(s.storm_threshold for s in storms),
+        now - STORM_PERIOD,
+        now - STORM_PERIOD,
+        ids,
+        texts,
+        array_literal(now - timedelta(minutes=services[pk].flapping_minutes) for pk, _ in flapping),
+        array_literal(services[pk].flapping_openings for pk, _ in flapping),
+    ]
+
+
+def read_openings(rows: Iterable[tuple[Any, ...]]) -> PastOpenings:
+    """What `past_openings` found."""
     past = PastOpenings()
-    with connection.cursor() as cursor:
-        cursor.execute(_OPENINGS, parameters)
-        for service_id, dedup_key, count in cursor.fetchall():
-            if dedup_key is None:
-                past.of_services[service_id] = count
-            else:
-                past.of_keys[service_id, dedup_key] = count
+    for service_id, dedup_key, count in rows:
+        if dedup_key is None:
+            past.of_services[service_id] = count
+        else:
+            past.of_keys[service_id, dedup_key] = count
     return past

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from incidents.maintenance import Maintenance, maintenance_at
+from incidents.services.columns import array_literal
 from incidents.services.statements import Statement
 
 
@@ -31,26 +32,23 @@ class ServiceFacts:
     storm_threshold: int
     flapping_openings: int
     flapping_minutes: int
-    storm_id: int | None  # its open storm incident
     maintenance: Maintenance | None  # which holds now, by the database's clock
 
 
 _FACTS = """
 SELECT s.id, s.name, s.storm_threshold, s.flapping_openings, s.flapping_minutes,
-       (SELECT i.id FROM incidents_incident i
-        WHERE i.service_id = s.id AND i.is_storm AND i.status <> 'resolved'),
        (SELECT json_agg(json_build_array(w.reason, w.starts_at, w.ends_at, w.repeat, w.time_zone,
                                          w.repeat_until))
         FROM incidents_maintenancewindow w
         WHERE w.service_id = s.id AND w.ended_at IS NULL),
        statement_timestamp()
-FROM incidents_service s WHERE s.id = ANY(%s) ORDER BY s.id FOR KEY SHARE OF s
+FROM incidents_service s WHERE s.id = ANY(%s::bigint[]) ORDER BY s.id FOR KEY SHARE OF s
 """
 
 
 def service_facts(ids: Iterable[int]) -> Statement:
     """Asks for what `read_facts` reads, and locks the services against deletion until commit."""
-    return _FACTS, [list(ids)]
+    return _FACTS, [array_literal(ids)]
 
 
 def read_facts(rows: Iterable[tuple[Any, ...]]) -> dict[int, ServiceFacts]:
@@ -62,8 +60,7 @@ def read_facts(rows: Iterable[tuple[Any, ...]]) -> dict[int, ServiceFacts]:
             storm_threshold=row[2],
             flapping_openings=row[3],
             flapping_minutes=row[4],
-            storm_id=row[5],
-            maintenance=_maintenance(row[6], row[7]),
+            maintenance=_maintenance(row[5], row[6]),
         )
         for row in rows
     }

@@ -6,19 +6,17 @@ that fires again joins, a key that resolves is marked, and when all are resolved
 no locks of their own.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any
-
-from django.db import connection
 
 from incidents.intake.events import Event
 from incidents.services.columns import columns
 from incidents.services.intake_sql import Track
 from incidents.services.past_openings import Key, PastOpenings
 from incidents.services.service_facts import ServiceFacts
+from incidents.services.statements import Statement, run_all
 
 RANKS = {"low": 0, "medium": 1, "high": 2}
 MINUTE = timedelta(minutes=1)
@@ -48,18 +46,14 @@ class Storms:
         self.changed: dict[Key, Member] = {}
         self.opened: dict[int, int] = {}  # how many incidents of a service in the last minute
 
-    @property
-    def storm_ids(self) -> list[int]:
-        """The storms that were open when the batch began; lock them with the other incidents."""
-        return [s.storm_id for s in self.services.values() if s.storm_id is not None]
-
     def look_up(self, storms: Iterable[Track], keys: Collection[Key]) -> None:
         """Take over the locked storms and find which of the keys they hold; 1 query, or none."""
         self.open = {storm.service_id: storm for storm in storms}
         wanted = [(self.open[pk].id, key) for pk, key in keys if pk in self.open]
         if wanted:
             by_id = {storm.id: storm for storm in self.open.values()}
-            for row in _fetch(_MEMBERS, columns(wanted, 2)):
+            [rows] = run_all([(_MEMBERS, columns(wanted, 2))])
+            for row in rows:
                 storm = by_id[row[0]]
                 self.members[storm.service_id, row[1]] = Member(storm, *row[1:])
 
@@ -99,18 +93,21 @@ class Storms:
         member.storm.firing_count -= 1
         self.changed[key] = member
 
-    def save(self, now: datetime) -> None:
+    def saved(self, now: datetime) -> list[Statement]:
         """Write the storms that were open before and the members; the new ones have their ids."""
         storms = {id(m.storm): m.storm for m in self.changed.values()}
         storms |= {id(s): s for s in self.open.values() if s.is_touched}
-        _update([s for s in storms.values() if not s.is_new], now)
+        statements = []
+        if old := [s for s in storms.values() if not s.is_new]:
+            statements.append(_update(old, now))
         if self.changed:
             values = [
                 (m.storm.id, m.storm.service_id, m.dedup_key, m.title, m.source, m.severity,
                  m.opened_at, m.resolved_at)
                 for m in self.changed.values()
             ]  # fmt: skip
-            _run(_UPSERT_MEMBERS, columns(values, 8))
+            statements.append((_UPSERT_MEMBERS, columns(values, 8)))
+        return statements
 
     def _open(self, fresh: Track) -> Track:
         threshold = self.services[fresh.service_id].storm_threshold
@@ -158,16 +155,14 @@ def _escalate(storm: Track, fresh: Track) -> None:
         storm.is_roused = storm.status == "triggered" and not storm.is_new
 
 
-def _update(storms: list[Track], now: datetime) -> None:
+def _update(storms: list[Track], now: datetime) -> Statement:
     """Write back storms whose rows are locked."""
-    if not storms:
-        return
     values = [
         (s.id, s.status, s.title, s.urgency, s.priority, s.policy_id, s.folded_count,
          s.firing_count, s.new_alerts, s.last_alert_at, s.suppressed_until, s.is_roused)
         for s in storms
     ]  # fmt: skip
-    _run(_UPDATE_STORMS, [now, *columns(values, 12)])
+    return _UPDATE_STORMS, [now, *columns(values, 12)]
 
 
 # Key by key, as in `lock_open_incidents`: a storm is too young for statistics.
@@ -197,22 +192,10 @@ SET status = v.status, title = v.title, urgency = v.urgency, priority = v.priori
     firing_count = v.firing_count, alert_count = i.alert_count + v.new_alerts,
     last_alert_at = v.last_alert_at, suppressed_until = v.suppressed_until,
     escalate_at = CASE WHEN v.is_roused THEN statement_timestamp() ELSE i.escalate_at END,
-    version = i.version + 1, updated_at = %s
+    version = i.version + 1, updated_at = %s::timestamptz
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::int[],
             %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::bool[])
   AS v (id, status, title, urgency, priority, policy_id, folded_count, firing_count, new_alerts,
         last_alert_at, suppressed_until, is_roused)
 WHERE i.id = v.id
 """
-
-
-def _fetch(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
-
-
-def _run(statement: str, parameters: Sequence[Any]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)

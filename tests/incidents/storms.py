@@ -7,7 +7,8 @@ import pytest
 
 from incidents.intake.events import Event
 from incidents.models import Incident, Service, StormMember, TimelineEntry
-from incidents.services.intake import Batch, Received, receive_events
+from incidents.services.intake import Batch, receive_events
+from incidents.services.received import Received
 
 
 def event_of(service: Service, key: str, action: str = "trigger", **fields: Any) -> Received:

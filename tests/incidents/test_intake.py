@@ -14,7 +14,8 @@ from incidents.intake import committer as committing
 from incidents.intake.committer import GroupCommitter
 from incidents.intake.events import Event
 from incidents.models import Alert, Incident, Integration, Service, TimelineEntry
-from incidents.services.intake import Batch, Received, receive_events
+from incidents.services.intake import Batch, receive_events
+from incidents.services.received import Received
 from tests.incidents.doors import integration
 
 __all__ = ["integration"]

@@ -18,7 +18,8 @@ from incidents.intake.keyring import Keyring
 from incidents.intake.rules import RouteText, Routing, RuleTexts
 from incidents.models import Delivery, Incident, Integration, Service, TimelineEntry
 from incidents.services.catalog import update_service
-from incidents.services.intake import Received, receive_events
+from incidents.services.intake import receive_events
+from incidents.services.received import Received
 from incidents.services.rules import rules_of, save_rules
 from opsknight.errors import Conflict, InvalidInput, NotFound
 from opsknight.models import User

@@ -20,7 +20,7 @@ from incidents.intake.storing import Submission
 from incidents.models import Alert, Delivery, Incident, Integration
 from incidents.models.delivery import new_delivery_id
 from incidents.services.delivery_records import DeliveryRecord
-from incidents.services.intake import Received
+from incidents.services.received import Received
 from tests.incidents.doors import integration
 from tests.processes import wait_until
 

@@ -9,8 +9,9 @@ from escalations.services import engine
 from incidents import tasks
 from incidents.intake.rules import Routing
 from incidents.models import Alert, Incident, Service, StormMember
-from incidents.services.intake import Received, receive_events
+from incidents.services.intake import receive_events
 from incidents.services.lifecycle import acknowledge_incidents, resolve_incidents
+from incidents.services.received import Received
 from incidents.services.storm_sweep import resolve_quiet
 from opsknight.models import User
 from tests.escalations.walk import paged, policy_of

@@ -18,7 +18,8 @@ from incidents.intake.storing import Submission
 from incidents.models import Alert, Delivery, Incident, Integration, Service
 from incidents.models.delivery import new_delivery_id
 from incidents.services.delivery_records import DeliveryRecord
-from incidents.services.intake import Batch, Received, receive_events
+from incidents.services.intake import Batch, receive_events
+from incidents.services.received import Received
 from incidents.services.storm_sweep import resolve_quiet
 from tests.factories import IntegrationFactory, ServiceFactory
 from tests.incidents.storms import (
