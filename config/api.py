@@ -9,6 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from config.health import health
+from escalations.api.calendar_feeds import FeedViewSet
 from escalations.api.policies import PolicyViewSet
 from escalations.api.schedules import ScheduleViewSet
 from incidents.api.changes import ChangeViewSet
@@ -32,6 +33,7 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
 router = SimpleRouter()
 # A redirect would turn a POST into a GET, so both forms are the address.
 router.trailing_slash = "/?"
+router.register("calendar-feeds", FeedViewSet, basename="calendar-feed")
 router.register("changes", ChangeViewSet, basename="change")
 router.register("deliveries", DeliveryViewSet, basename="delivery")
 router.register("destinations", DestinationViewSet, basename="destination")

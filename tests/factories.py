@@ -4,6 +4,7 @@ The cast: alice (administrator), bob (responder), carol (user, member of the ser
 eve (user, in no team). Nobody has a password; tests sign in with `client.force_login`.
 """
 
+import hashlib
 from datetime import time, timedelta
 from typing import Any
 
@@ -12,9 +13,11 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from escalations.models import (
+    CalendarFeed,
     EscalationPolicy,
     LayerMember,
     LayerRestriction,
+    OnCallAnnouncement,
     Override,
     PolicyStep,
     Schedule,
@@ -257,6 +260,33 @@ class SwapRequestFactory(DjangoModelFactory[SwapRequest]):
     requester = factory.SubFactory(UserFactory)
     starts_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=2))
     ends_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=3))
+
+
+class CalendarFeedFactory(DjangoModelFactory[CalendarFeed]):
+    """A feed of the owner's own shifts; `schedule=…` for one of a schedule.
+
+    Its address ends in `feed.token`.
+    """
+
+    class Meta:
+        model = CalendarFeed
+
+    owner = factory.SubFactory(UserFactory)
+    person = factory.LazyAttribute(lambda o: None if o.schedule else o.owner)
+    schedule = None
+    name = factory.Sequence(lambda n: f"Calendar {n}")
+    token = factory.Sequence(lambda n: f"calendar-secret-{n}")
+    token_digest = factory.LazyAttribute(lambda o: hashlib.sha256(o.token.encode()).hexdigest())
+
+
+class AnnouncementFactory(DjangoModelFactory[OnCallAnnouncement]):
+    """A channel that is told on every change."""
+
+    class Meta:
+        model = OnCallAnnouncement
+
+    schedule = factory.SubFactory(ScheduleFactory)
+    destination = factory.SubFactory(DestinationFactory)
 
 
 class PolicyFactory(DjangoModelFactory[EscalationPolicy]):

@@ -9,14 +9,11 @@ another.
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 
-from escalations.oncall import Plan, Shift, shifts_between
+from escalations.oncall import Plan, Shift, whole_shifts_between
 from opsknight.wall_clock import first_instant, wall_time
-
-# How far back the beginning of a shift is looked for, in days; it is found in the first as a rule.
-LOOKS_BACK = (2, 16, 128, 512)
 
 
 @dataclass(frozen=True)
@@ -25,56 +22,45 @@ class NamedShift:
 
     uid: str
     shift: Shift
-    is_truncated: bool  # it goes on after the end of the window
 
 
 def named_shifts(
     plan: Plan, *, zone: str, scope: str, start: datetime, end: datetime
 ) -> list[NamedShift]:
-    """Return the shifts that touch [start, end), from their true beginning, in order.
+    """Return the shifts that touch [start, end), as long as they really are, in order.
 
-    One that began longer ago than the last of LOOKS_BACK begins there. `scope` says which schedule
-    of which installation it is, for the UIDs.
+    `scope` says which schedule of which installation it is, for the UIDs.
     """
-    since = _known_from(plan, zone, start)
-    keys = _keys(shifts_between(plan, since, end), zone, since)
+    shifts = whole_shifts_between(plan, start, end)
+    # From a midnight on, to count what begins on one day from the first one on.
+    since = day_start(min([start, *(shift.starts_at for shift in shifts)]), zone)
     return [
-        NamedShift(uid_of(scope, key), shift, is_truncated=shift.ends_at >= end)
-        for key, shift in keys
+        NamedShift(_uid(scope, key), shift)
+        for key, shift in _keyed(whole_shifts_between(plan, since, end), zone, since)
         if shift.ends_at > start
     ]
 
 
 def day_start(at: datetime, zone: str, *, plus_days: int = 0) -> datetime:
-    """Return the instant at which the day of `at` begins in a zone, or one days later."""
+    """Return the instant at which the day of `at` begins in a zone, or a day later or earlier."""
     day = wall_time(at, zone).date() + timedelta(days=plus_days)
     return first_instant(datetime.combine(day, time()), zone)
 
 
-def uid_of(scope: str, key: str) -> str:
-    """Return a UUID (RFC 7986 asks for one) that depends on nothing but its arguments."""
+def _uid(scope: str, key: str) -> str:
+    """Return a UUID, as RFC 7986 asks for, that depends on nothing but its arguments."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{scope}/{key}"))
 
 
-def _known_from(plan: Plan, zone: str, start: datetime) -> datetime:
-    """Return a midnight before `start`, if possible one that no shift of `start` began before."""
-    since = start
-    for days in LOOKS_BACK:
-        since = day_start(start, zone, plus_days=-days)
-        cut = [s for s in shifts_between(plan, since, start) if s.starts_at == since]
-        if all(shift.ends_at < start for shift in cut):
-            break
-    return since
-
-
-def _keys(shifts: Iterable[Shift], zone: str, since: datetime) -> list[tuple[str, Shift]]:
+def _keyed(shifts: Iterable[Shift], zone: str, since: datetime) -> list[tuple[str, Shift]]:
     """Give each shift what it is recognised by; in the order of time."""
     seen: Counter[str] = Counter()
     keyed = []
     for shift in sorted(shifts, key=lambda s: (s.starts_at, s.ends_at, s.user_id, s.source)):
-        is_cut = shift.starts_at <= since
-        day = "earlier" if is_cut else wall_time(shift.starts_at, zone).date().isoformat()
+        began = shift.starts_at
+        # Earlier than `since` begins only what began too long ago to be followed.
+        day = "ever" if began < since else wall_time(began, zone).date().isoformat()
         key = f"{shift.user_id}/{day}"
-        keyed.append((f"{key}/{seen[key]}", shift))
+        keyed.append((f"{key}/{seen[key]}", replace(shift, starts_at=max(began, since))))
         seen[key] += 1
     return keyed

@@ -2,17 +2,22 @@
 
 from django.urls import path
 
-from escalations.web import panels, policies, schedules
+from escalations.web import panels, policies
+from escalations.web.calendars import calendar_patterns
+from escalations.web.feeds import feed_patterns
+from escalations.web.layers import layer_patterns
+from escalations.web.schedule_edit import edit_patterns
+from escalations.web.schedule_list import list_patterns
+from escalations.web.schedules import schedule_patterns
 
 app_name = "escalations"
 urlpatterns = [
-    path("schedules/", schedules.schedules, name="schedules"),
-    path("schedules/<int:pk>/", schedules.schedule, name="schedule"),
-    path(
-        "schedules/<int:pk>/layers/<int:layer_id>/put-on-call/",
-        schedules.put_on_call,
-        name="put_on_call",
-    ),
+    *list_patterns,
+    *edit_patterns,
+    *schedule_patterns,
+    *layer_patterns,
+    *calendar_patterns,
+    *feed_patterns,
     path("policies/", policies.policies, name="policies"),
     path("policies/<int:pk>/", policies.policy, name="policy"),
     path("on-call/panel/", panels.on_call_panel, name="on_call_panel"),

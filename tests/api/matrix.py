@@ -122,6 +122,23 @@ DELIVERIES = [  # of a disabled integration: nothing is replayed
     _read("services", "deliveries/{delivery}", TEAM_SEES),
     _write("services", "POST", "deliveries/{delivery}/replay", (404, 409, 409, 409)),
 ]
+TEAMS_PLACE = {
+    "name": "New",
+    "team": "{team}",
+    "channel": "webhook",
+    "address": "https://example.com/x",
+}
+DESTINATIONS = [  # carol is in the team and does not lead it
+    _read("schedules", "destinations"),
+    _read("schedules", "destinations/{channel}", TEAM_SEES),
+    _read("schedules", "destinations/{hook}", (404, 404, 200, 200)),
+    _write("schedules", "POST", "destinations", (403, 403, 403, 201), TEAMS_PLACE),
+    _write("schedules", "PUT", "destinations/{channel}", (404, 403, 403, 200), TEAMS_PLACE),
+    _write("schedules", "PATCH", "destinations/{channel}", (404, 403, 403, 200), {"name": "N"}),
+    _write("schedules", "POST", "destinations/{channel}/test", (404, 403, 403, 202)),
+    _write("schedules", "POST", "destinations/{hook}/test", (404, 404, 403, 202)),
+    _write("schedules", "DELETE", "destinations/{channel}", (404, 403, 403, 204)),
+]
 POLICIES = [
     _read("schedules", "escalation-policies"),
     _read("schedules", "escalation-policies/{policy}"),
@@ -147,6 +164,15 @@ POLICIES = [
         {"name": "New"},
     ),
     _write("schedules", "DELETE", "escalation-policies/{policy}", (403, 403, 403, 204)),
+]
+OWN = (404, 200, 404, 200)  # carol's; administrators see that there is one
+CALENDAR_FEEDS = [
+    _read("schedules", "calendar-feeds"),
+    _read("schedules", "calendar-feeds/{feed}", OWN),
+    _write("schedules", "POST", "calendar-feeds", (201, 201, 201, 201), {"name": "New"}),
+    _write("schedules", "PATCH", "calendar-feeds/{feed}", OWN, {"is_enabled": False}),
+    _write("schedules", "POST", "calendar-feeds/{feed}/rotate", (404, 200, 404, 403)),
+    _write("schedules", "DELETE", "calendar-feeds/{feed}", (404, 204, 404, 204)),
 ]
 SCHEDULES = [
     _read("schedules", "schedules"),
@@ -215,7 +241,9 @@ ENDPOINTS = [
     *DELIVERIES,
     *HEARTBEATS,
     *MAINTENANCE,
+    *DESTINATIONS,
     *POLICIES,
+    *CALENDAR_FEEDS,
     *SCHEDULES,
     *PEOPLE,
     *INCIDENTS,

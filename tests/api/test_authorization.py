@@ -12,7 +12,9 @@ from opsknight.models import ApiKey, Team
 from tests.api.asking import Asker, code_of
 from tests.api.matrix import ENDPOINTS, Endpoint
 from tests.factories import (
+    CalendarFeedFactory,
     DeliveryFactory,
+    DestinationFactory,
     IncidentFactory,
     IntegrationFactory,
     MaintenanceWindowFactory,
@@ -39,7 +41,10 @@ def world(team: Team, service: Service, carol: Asker) -> dict[str, Any]:
         "heartbeat": IntegrationFactory(service=service, kind="heartbeat").pk,
         "window": MaintenanceWindowFactory(service=service).pk,
         "policy": PolicyFactory(steps=[(0, [carol.user])]).pk,
+        "channel": DestinationFactory(team=team).pk,
+        "hook": DestinationFactory().pk,
         "schedule": ScheduleFactory(members=[carol.user]).pk,
+        "feed": CalendarFeedFactory(owner=carol.user).pk,
         "public": IncidentFactory(service=service).pk,
         "private": IncidentFactory(service=service, visibility="private").pk,
         "open_to_all": IncidentFactory(service=teamless).pk,

@@ -19,6 +19,8 @@ OPEN = {
     "setup/<str:token>/": "the token is the permission",
     "invite/<str:token>/": "the token is the permission",
     "reset/<str:token>/": "the token is the permission",
+    "calendars/<str:token>.ics": "the token is the permission",
+    "calendars/<str:token>.json": "the token is the permission",
     "theme/": "a cookie of the browser's own",
     "styleguide/": "404 unless DEBUG is on",
     "api/docs": "leads to the page with the slash",
