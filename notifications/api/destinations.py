@@ -76,7 +76,7 @@ class TestSerializer(ModelSerializer):
 
     class Meta:
         model = Notification
-        fields = ("id", "destination", "channel", "state", "created_at")
+        fields = ("id", "destination", "state", "created_at")
         read_only_fields: ClassVar[Any] = fields
 
 

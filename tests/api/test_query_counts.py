@@ -12,6 +12,7 @@ from opsknight.models import User
 from tests.api.asking import Asker
 from tests.factories import (
     DeliveryFactory,
+    DestinationFactory,
     IncidentFactory,
     IntegrationFactory,
     MaintenanceWindowFactory,
@@ -40,6 +41,10 @@ def _delivery() -> None:
     DeliveryFactory(integration__service=incident.service, results=results)
 
 
+def _destination() -> None:
+    DestinationFactory(team=TeamFactory())
+
+
 def _policy() -> None:
     person = UserFactory()
     targets = [person, TeamFactory(), ScheduleFactory(members=[person])]
@@ -57,6 +62,7 @@ MAKERS: dict[str, Callable[[], object]] = {
     "changes": _change,
     "incidents": _incident,
     "maintenance-windows": MaintenanceWindowFactory,
+    "destinations": _destination,
     "escalation-policies": _policy,
     "schedules": lambda: ScheduleFactory(members=UserFactory.create_batch(3)),
     "users": lambda: TeamFactory(members=[UserFactory()]),
@@ -70,6 +76,7 @@ QUERIES = {
     "changes": 2,
     "incidents": 2,
     "maintenance-windows": 2,
+    "destinations": 3,  # the teams that the person runs, whose addresses are shown in full
     "escalation-policies": 4,  # the steps, their targets
     "schedules": 4,  # the layers, their members
     "users": 2,
