@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, cast
 
 from django.utils import timezone
@@ -12,103 +11,65 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from escalations.models import LayerMember, Schedule, ScheduleLayer
-from escalations.oncall import MAX_LENGTH
+from escalations.api.oncall import OnCallQueries
+from escalations.api.parts import LayerSerializer, PersonSerializer
+from escalations.models import Schedule
 from escalations.selectors import (
     get_schedule_for,
     get_schedule_to_change_for,
-    on_call_in,
+    layers_of,
     schedules_with_layers,
 )
-from escalations.services import schedules
-from escalations.services.schedules import MAX_LAYERS, MAX_MEMBERS
-from opsknight.api.fields import Instant, ModelSerializer, Part, Text
+from escalations.services import rotations, schedules
+from escalations.services.layers import MAX_LAYERS, LayerInput, RestrictionInput
+from opsknight.api.fields import Instant, ModelSerializer
 from opsknight.api.pagination import OldestFirst
-from opsknight.api.views import ApiViewSet
-from opsknight.models import ApiKey, User
+from opsknight.api.views import ConfirmSerializer
+from opsknight.errors import NotFound
+from opsknight.models import ApiKey
 from opsknight.permissions import require_responder
-from opsknight.wall_clock import FIRST_YEAR, LAST_YEAR
-
-
-class MembersField(serializers.ListField):
-    """User ids in the order of their turns; the same person may be listed more than once.
-
-    Answers null for a place whose person was deleted: its turns pass to the next one.
-    """
-
-    child = serializers.IntegerField(min_value=1)
-
-    def to_representation(self, members: Any) -> list[int | None]:
-        """The ids of the people of a layer."""
-        places: list[LayerMember] = list(members.all())
-        return [place.user_id for place in places]
-
-
-class LayerSerializer(Part):
-    """A rotation of people. The first layer of the list that has somebody on call decides."""
-
-    name = Text(max_length=200)
-    rotation = serializers.ChoiceField(choices=ScheduleLayer.Rotation.choices)
-    rotation_length = serializers.IntegerField(
-        default=1, help_text=f"Hours, days, weeks or months that a turn lasts, 1 to {MAX_LENGTH}."
-    )
-    starts_at = Instant(
-        help_text="The handoff to the first member; every other one is at the same wall-clock "
-        "time in the schedule's zone."
-    )
-    ends_at = Instant(allow_null=True, default=None, help_text="Null: never.")
-    members = MembersField(max_length=MAX_MEMBERS)
 
 
 class ScheduleSerializer(ModelSerializer):
     """Layers in one time zone. `layers`, where given, replaces all of them."""
 
     layers = LayerSerializer(many=True, max_length=MAX_LAYERS)  # type: ignore[call-arg]
+    version = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        help_text="Counts the saves. Send back the one that you edited: 409 when somebody else "
+        "saved since. Left out: whatever was saved is overwritten.",
+    )
+    saved_at = Instant(read_only=True)
+    saved_by = PersonSerializer(read_only=True, allow_null=True)
 
     class Meta:
         model = Schedule
-        fields = ("id", "name", "description", "time_zone", "team", "layers", "created_at")
+        fields = (
+            "id",
+            "name",
+            "description",
+            "time_zone",
+            "team",
+            "layers",
+            "created_at",
+            "version",
+            "saved_at",
+            "saved_by",
+        )
 
 
-class PersonSerializer(serializers.ModelSerializer[User]):
-    """Somebody, in short."""
+class PutOnCallSerializer(serializers.Serializer[Any]):
+    """Who gets the turn."""
 
-    class Meta:
-        model = User
-        fields = ("id", "name", "email")
-        read_only_fields = fields
-
-
-class OnCallSerializer(serializers.Serializer[Any]):
-    """Who is on call in one schedule at one moment."""
-
-    schedule = serializers.IntegerField(source="schedule.pk")
-    at = Instant()
-    user = PersonSerializer(source="person", allow_null=True, help_text="Null: nobody.")
-    until = Instant(allow_null=True, help_text="The handoff to somebody else; null: none.")
-    next_user = PersonSerializer(
-        source="next_person", allow_null=True, help_text="Who takes over then."
-    )
-
-
-class MomentSerializer(serializers.Serializer[Any]):
-    """The question of `on-call`."""
-
-    at = Instant(required=False, help_text="ISO 8601; without it, now.")
-
-    def validate_at(self, at: datetime) -> datetime:
-        """Refuse years for which no zone has rules."""
-        if not FIRST_YEAR < at.year < LAST_YEAR:
-            text = f"Use a date between the years {FIRST_YEAR} and {LAST_YEAR}."
-            raise serializers.ValidationError(text)
-        return at
+    user = serializers.IntegerField(min_value=1)
 
 
 @extend_schema_view(
     list=extend_schema(summary="List schedules"),
     retrieve=extend_schema(summary="Get a schedule"),
 )
-class ScheduleViewSet(ApiViewSet):
+class ScheduleViewSet(OnCallQueries):
     """Schedules. Everybody sees them, responders change them."""
 
     read_scope = ApiKey.Scope.SCHEDULES_READ
@@ -131,6 +92,7 @@ class ScheduleViewSet(ApiViewSet):
         require_responder(self.actor)
         values = self.parsed()
         layers = _layers_in(values) or []
+        values.pop("version", None)
         schedule = schedules.create_schedule(
             values=cast(schedules.ScheduleValues, values),
             layers=layers,
@@ -139,14 +101,18 @@ class ScheduleViewSet(ApiViewSet):
         )
         return self._answer(schedule.pk, status=201)
 
-    @extend_schema(summary="Replace a schedule")
+    @extend_schema(summary="Replace a schedule", parameters=[ConfirmSerializer])
     def update(self, request: Request, pk: str) -> Response:
-        """Replace the schedule and all its layers; who is on call changes at once."""
+        """Replace the schedule and all its layers; who is on call changes at once.
+
+        409 `saved_meanwhile` when somebody else saved since `version`; 409 `needs_confirmation`,
+        with the times, when a layer loses its people and nobody would be on call any more.
+        """
         return self._save(int(pk), partial=False)
 
-    @extend_schema(summary="Change a schedule")
+    @extend_schema(summary="Change a schedule", parameters=[ConfirmSerializer])
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change what is given; `layers`, where given, replaces all of them."""
+        """Change what is given; `layers`, where given, replaces all of them. 409 as for PUT."""
         return self._save(int(pk), partial=True)
 
     @extend_schema(summary="Delete a schedule")
@@ -157,35 +123,35 @@ class ScheduleViewSet(ApiViewSet):
         return Response(status=204)
 
     @extend_schema(
-        summary="Who is on call", parameters=[MomentSerializer], responses=OnCallSerializer
+        summary="Put somebody on call in a layer",
+        request=PutOnCallSerializer,
+        responses=ScheduleSerializer,
     )
-    @action(detail=True, methods=["get"], url_path="on-call")
-    def on_call(self, request: Request, pk: str) -> Response:
-        """Who is on call now, or `at` another time, until when, and who is next."""
-        schedule = get_schedule_for(self.actor, int(pk))
-        question = MomentSerializer(data=request.query_params.dict())
-        question.is_valid(raise_exception=True)
-        at = question.validated_data.get("at") or timezone.now()
-        (found,) = on_call_in([schedule], now=at)
-        facts = {
-            "schedule": found.schedule,
-            "at": at,
-            "person": found.person,
-            "until": found.until,
-            "next_person": found.next_person,
-        }
-        return Response(OnCallSerializer(facts).data)
+    @action(detail=True, methods=["post"], url_path="layers/(?P<layer_id>[0-9]{1,19})/put-on-call")
+    def put_on_call(self, request: Request, pk: str, layer_id: str) -> Response:
+        """Give the present turn of a layer to one of its people; the order goes on from there."""
+        schedule = get_schedule_to_change_for(self.actor, int(pk))
+        layer = layers_of([schedule.pk]).filter(pk=int(layer_id)).first()
+        if layer is None:
+            raise NotFound(f"There is no layer {layer_id} of {schedule}.")
+        user_id = self.parsed(PutOnCallSerializer)["user"]
+        rotations.put_on_call(
+            layer=layer, user_id=user_id, actor=self.actor, now=timezone.now(), ip=self.ip
+        )
+        return self._answer(schedule.pk)
 
     def _save(self, pk: int, *, partial: bool) -> Response:
         schedule = get_schedule_to_change_for(self.actor, pk)
         values = self.parsed(partial=partial)
-        layers = _layers_in(values)
+        layers, version = _layers_in(values), values.pop("version", None)
         schedules.update_schedule(
             schedule=schedule,
             values=cast(schedules.ScheduleValues, values),
             layers=layers,
             actor=self.actor,
             ip=self.ip,
+            version=version,
+            is_confirmed=self.is_confirmed,
         )
         return self._answer(pk)
 
@@ -194,11 +160,16 @@ class ScheduleViewSet(ApiViewSet):
         return self.answer(schedules_with_layers(self.actor).get(pk=pk), status)
 
 
-def _layers_in(values: dict[str, Any]) -> list[schedules.LayerInput] | None:
+def _layers_in(values: dict[str, Any]) -> list[LayerInput] | None:
     """Take the layers out of the values; None where none were given."""
     layers = values.pop("layers", None)
-    if layers is None:
-        return None
-    return [
-        schedules.LayerInput(**{**layer, "members": tuple(layer["members"])}) for layer in layers
-    ]
+    return None if layers is None else [_layer_in(layer) for layer in layers]
+
+
+def _layer_in(values: dict[str, Any]) -> LayerInput:
+    restrictions = tuple(
+        RestrictionInput(frozenset(each["weekdays"]), each["starts"], each["ends"])
+        for each in values.pop("restrictions", [])
+    )
+    turns = values.pop("members")
+    return LayerInput(**values, turns=turns, restrictions=restrictions)

@@ -1,5 +1,19 @@
 """What a person may see and change here, and who is on call: query shapes only."""
 
+from escalations.selectors.chronicles import (
+    Chronicle,
+    chronicles_of,
+    duty_at,
+    history_of,
+    shifts_of_person,
+    stretches_between,
+)
+from escalations.selectors.lists import (
+    listed_schedules,
+    my_swaps,
+    open_swaps_for,
+    schedules_naming,
+)
 from escalations.selectors.policies import (
     counted_policies,
     describe_route,
@@ -14,8 +28,15 @@ from escalations.selectors.policies import (
     uses_of_policy,
     visible_policies,
 )
-from escalations.selectors.lists import listed_schedules
-from escalations.selectors.rotas import OnCall, Rota, duty_of, on_call_in, on_call_now, rotas_of
+from escalations.selectors.rotas import (
+    LOOK_AHEAD,
+    OnCall,
+    Rota,
+    duty_of,
+    on_call_in,
+    on_call_now,
+    rotas_of,
+)
 from escalations.selectors.schedules import (
     get_override_of,
     get_schedule_for,
@@ -25,6 +46,7 @@ from escalations.selectors.schedules import (
     layers_of,
     may_change_schedules,
     overrides_of,
+    schedule_ids_with,
     schedules_with_layers,
     swap_requests_of,
     temporaries_of,
@@ -34,11 +56,15 @@ from escalations.selectors.schedules import (
 from escalations.selectors.specs import UNREADABLE, layer_of, spec_of, turns_of
 
 __all__ = [
+    "LOOK_AHEAD",
     "UNREADABLE",
+    "Chronicle",
     "OnCall",
     "Rota",
+    "chronicles_of",
     "counted_policies",
     "describe_route",
+    "duty_at",
     "duty_of",
     "get_override_of",
     "get_policy_for",
@@ -47,22 +73,29 @@ __all__ = [
     "get_schedule_to_change_for",
     "get_swap_request_of",
     "get_temporary_of",
+    "history_of",
     "layer_of",
     "layers_of",
     "listed_schedules",
     "may_change_policies",
     "may_change_schedules",
+    "my_swaps",
     "names_of_policies_paging",
     "on_call_in",
     "on_call_now",
+    "open_swaps_for",
     "overrides_of",
     "policies_paging",
     "policies_with_steps",
     "rotas_of",
     "routes_using",
+    "schedule_ids_with",
+    "schedules_naming",
     "schedules_with_layers",
+    "shifts_of_person",
     "spec_of",
     "steps_of",
+    "stretches_between",
     "swap_requests_of",
     "temporaries_of",
     "turns_of",

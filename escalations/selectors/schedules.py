@@ -1,16 +1,19 @@
 """Schedules: what a person may see and change."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
 from escalations.models import (
+    ImportedShift,
     LayerMember,
     LayerRestriction,
     Override,
     Schedule,
     ScheduleLayer,
+    ScheduleVersion,
     SwapRequest,
     TemporarySchedule,
     TemporaryShift,
@@ -21,7 +24,7 @@ from opsknight.models import User
 
 def visible_schedules(user: User) -> QuerySet[Schedule]:
     """Everybody who is signed in may see who is on call."""
-    schedules = Schedule.objects.select_related("team")
+    schedules = Schedule.objects.select_related("team", "saved_by")
     return schedules if user.is_active else schedules.none()
 
 
@@ -71,6 +74,29 @@ def schedules_with_layers(user: User) -> QuerySet[Schedule]:
 def users_in(layers: Iterable[ScheduleLayer]) -> dict[int, User]:
     """The people of prefetched layers, by id; no query."""
     return {m.user.pk: m.user for layer in layers for m in layer.members.all() if m.user}
+
+
+def schedule_ids_with(user_ids: Collection[int], *, since: datetime) -> set[int]:
+    """The schedules in which any of these people takes turns, or is named for a time after
+    `since`; 1 query.
+    """
+    later = {"ends_at__gt": since, "user__in": user_ids}
+    overrides = Override.objects.filter(**later).order_by().values_list("schedule_id")
+    temporary = TemporaryShift.objects.filter(**later).order_by()
+    imported = ImportedShift.objects.filter(**later).order_by()
+    members = LayerMember.objects.filter(user__in=user_ids).order_by()
+    found = members.values_list("layer__schedule_id").union(
+        overrides,
+        temporary.values_list("temporary__schedule_id"),
+        imported.values_list("layer__schedule_id"),
+    )
+    return {pk for (pk,) in found}
+
+
+def schedule_ids_recorded_with(user_id: int) -> set[int]:
+    """The schedules whose past names a person; 1 query."""
+    versions = ScheduleVersion.objects.filter(people__has_key=str(user_id)).order_by()
+    return set(versions.values_list("schedule_id", flat=True).distinct())
 
 
 # What differs from the layers for a while

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from opsknight.api.fields import ModelSerializer, Part, Text
 from opsknight.api.pagination import OldestFirst
-from opsknight.api.views import ApiViewSet
+from opsknight.api.views import ApiViewSet, ConfirmSerializer
 from opsknight.models import ApiKey, Team, TeamMember, User, UserToken
 from opsknight.permissions import require_admin, require_responder, visible_users
 from opsknight.selectors import get_team_for, get_user_for, teams_with_members
@@ -78,13 +78,23 @@ class UserViewSet(ApiViewSet):
         body = {**UserSerializer(user).data, "invitation_url": url}
         return Response(body, status=201)
 
-    @extend_schema(summary="Change a user")
+    @extend_schema(summary="Change a user", parameters=[ConfirmSerializer])
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change name, e-mail, role, status or time zone. A disabled user is signed out at once."""
+        """Change name, e-mail, role, status or time zone. A disabled user is signed out at once.
+
+        To disable somebody without whom nobody would be on call answers 409 with the times, unless
+        `confirm` is true.
+        """
         user = get_user_for(self.actor, int(pk))
         require_admin(self.actor)
         values = self.parsed(partial=True)
-        people.update_user(actor=self.actor, user=user, values=values, ip=self.ip)
+        people.update_user(
+            actor=self.actor,
+            user=user,
+            values=values,
+            ip=self.ip,
+            is_confirmed=self.is_confirmed,
+        )
         return self.answer(get_user_for(self.actor, user.pk))
 
 

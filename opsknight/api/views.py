@@ -5,9 +5,10 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from django.conf import settings
 from django.db.models import Model, QuerySet
+from rest_framework.fields import BooleanField
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
+from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.viewsets import GenericViewSet
 
 from opsknight.api.errors import too_large
@@ -16,6 +17,14 @@ from opsknight.web import client_ip
 
 M = TypeVar("M", bound=Model)
 METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+
+
+class ConfirmSerializer(Serializer[Any]):
+    """The answer to a 409 with the code `needs_confirmation`."""
+
+    confirm = BooleanField(
+        default=False, help_text="Do it although it loses something: see the answer 409 without it."
+    )
 
 
 class ApiViewSet(GenericViewSet[Any]):
@@ -48,6 +57,13 @@ class ApiViewSet(GenericViewSet[Any]):
     def ip(self) -> str | None:
         """Where the request came from, for the audit log."""
         return client_ip(self.request._request)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether `?confirm=true` came along; raises ValidationError for what is neither."""
+        question = ConfirmSerializer(data=self.request.query_params.dict())
+        question.is_valid(raise_exception=True)
+        return bool(question.validated_data["confirm"])
 
     def page_of(
         self, rows: QuerySet[M], serializer: type[BaseSerializer[Any]] | None = None

@@ -63,10 +63,11 @@ def save_changes(
     actor: User | None,
     ip: str | None = None,
     extra: Callable[[], Changes] | None = None,
-) -> None:
+) -> Changes:
     """Set `values` on `entity`, check and save it; without a difference nothing is written.
 
-    Raises InvalidInput with the fields, NotFound when it was deleted meanwhile.
+    Returns what changed. Raises InvalidInput with the fields, NotFound when it was deleted
+    meanwhile.
 
     `extra` writes what belongs to it in other tables, and says what that adds to the entry.
     """
@@ -82,6 +83,7 @@ def save_changes(
         changes |= extra() if extra else {}
         if changes:
             record_change(actor=actor, action=action, entity=entity, changes=changes, ip=ip)
+    return changes
 
 
 def _lock(entity: Model) -> None:

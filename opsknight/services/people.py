@@ -1,10 +1,13 @@
 """Roles, and who may still sign in: what administrators decide about others."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from django.db import transaction
+from django.utils import timezone
 
+from opsknight.departures import losses_without, require_confirmation
 from opsknight.errors import Conflict, InvalidInput, NotAllowed
 from opsknight.models import Team, TeamMember, User, UserToken
 from opsknight.permissions import require_admin
@@ -21,12 +24,19 @@ LAST = "This is the last active administrator: make somebody else one first."
 
 @transaction.atomic
 def update_user(
-    *, actor: User, user: User, values: Mapping[str, Any], ip: str | None = None
+    *,
+    actor: User,
+    user: User,
+    values: Mapping[str, Any],
+    ip: str | None = None,
+    now: datetime | None = None,
+    is_confirmed: bool = False,
 ) -> User:
     """Change some of EDITABLE; a disabled user is signed out at once.
 
     An invited person who is enabled again is invited again. Raises InvalidInput with the fields,
-    NotAllowed unless the actor is an administrator.
+    NotAllowed unless the actor is an administrator, and NeedsConfirmation when somebody is disabled
+    whose work nobody else does, unless `is_confirmed`.
     """
     actor, user = _lock(actor, user)
     require_admin(actor)
@@ -41,15 +51,33 @@ def update_user(
     if not changes:
         return user
     if user.status == User.Status.DISABLED:
+        _ask_before_leaving(user, now, is_confirmed=is_confirmed)
         _end_access(user)
     user.save(update_fields=[*EDITABLE, "session_epoch"])
     record_change(actor=actor, action=_action(changes), entity=user, changes=changes, ip=ip)
     return user
 
 
-def disable_user(*, actor: User, user: User, ip: str | None = None) -> User:
-    """Sign somebody out at once and keep them out; they are not paged any more either."""
-    return update_user(actor=actor, user=user, values={"status": User.Status.DISABLED}, ip=ip)
+def disable_user(
+    *,
+    actor: User,
+    user: User,
+    ip: str | None = None,
+    now: datetime | None = None,
+    is_confirmed: bool = False,
+) -> User:
+    """Sign somebody out at once and keep them out; they are not paged any more either.
+
+    Raises NeedsConfirmation as `update_user`.
+    """
+    return update_user(
+        actor=actor,
+        user=user,
+        values={"status": User.Status.DISABLED},
+        ip=ip,
+        now=now,
+        is_confirmed=is_confirmed,
+    )
 
 
 def enable_user(*, actor: User, user: User, ip: str | None = None) -> User:
@@ -58,15 +86,24 @@ def enable_user(*, actor: User, user: User, ip: str | None = None) -> User:
 
 
 @transaction.atomic
-def delete_user(*, actor: User, user: User, ip: str | None = None) -> None:
+def delete_user(
+    *,
+    actor: User,
+    user: User,
+    ip: str | None = None,
+    now: datetime | None = None,
+    is_confirmed: bool = False,
+) -> None:
     """Delete a person and what belongs to them alone; history keeps their name.
 
-    Raises NotAllowed or Conflict with the way out.
+    Raises NotAllowed or Conflict with the way out, and NeedsConfirmation when nobody else does what
+    this person does, unless `is_confirmed`.
     """
     actor, user = _lock(actor, user)
     require_admin(actor)
     if reason := reason_against_deletion(actor=actor, user=user):
         raise Conflict(reason)
+    _ask_before_leaving(user, now, is_confirmed=is_confirmed)
     delete_recorded(entity=user, fields=EDITABLE, action="user.deleted", actor=actor, ip=ip)
 
 
@@ -131,6 +168,12 @@ def _lock(actor: User, user: User) -> tuple[User, User]:
     if actor.pk not in present or user.pk not in present:
         raise NotAllowed("This account was deleted meanwhile. Reload the page.")
     return present[actor.pk], present[user.pk]
+
+
+def _ask_before_leaving(user: User, now: datetime | None, *, is_confirmed: bool) -> None:
+    if not is_confirmed:
+        losses = losses_without([user], now=now or timezone.now())
+        require_confirmation(what=f"Without {user}", losses=losses, is_confirmed=False)
 
 
 def _end_access(user: User) -> None:

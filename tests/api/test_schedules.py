@@ -38,7 +38,9 @@ def test_schedule_is_created_with_its_layers(bob: Asker, body: dict[str, Any]) -
 
     answered = response.json()
     assert response.status_code == 201, answered
+    (asked,), (layer,) = body.pop("layers"), answered["layers"]
     assert body.items() <= answered.items()
+    assert asked.items() <= layer.items()
 
 
 def test_what_was_answered_can_be_sent_back(bob: Asker, body: dict[str, Any]) -> None:
@@ -79,7 +81,9 @@ def test_change_without_layers_keeps_them(bob: Asker, body: dict[str, Any]) -> N
 
     response = bob.patch(f"schedules/{created['id']}", {"description": "New"})
 
-    assert response.json() == {**created, "description": "New"}
+    answered = response.json()
+    assert answered["layers"] == created["layers"]
+    assert (answered["description"], answered["version"]) == ("New", created["version"] + 1)
 
 
 def test_changed_layer_must_be_complete(bob: Asker, body: dict[str, Any]) -> None:
