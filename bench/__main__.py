@@ -6,13 +6,14 @@ Without names, all but those that take many minutes.
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import engine, intake, page, realtime
+from bench import engine, intake, oncall, page, realtime
 from bench.figures import Figure
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "intake": intake.run,
     "intake-full": intake.run_full,
     "engine": engine.run,
+    "oncall": oncall.run,
     "page": page.run,
     "realtime": realtime.run,
 }

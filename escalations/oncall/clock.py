@@ -71,8 +71,9 @@ class Clock:
     def first_instant(self, wall: int) -> int:
         """When a wall time is reached, for the first time; after a gap, if it is skipped."""
         for starts_at, ends_at, offset in self._block(wall >> _BLOCK_BITS):
-            if wall - offset < ends_at:
-                return max(wall - offset, starts_at)
+            instant = wall - offset
+            if instant < ends_at:
+                return instant if instant > starts_at else starts_at  # max() takes twice as long
         raise AssertionError("the last span never ends")
 
     def last_instant(self, wall: int) -> int:
