@@ -3,6 +3,7 @@
 import time as clock
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 
 from bench.figures import Figure, percentile
 from escalations.oncall import (
@@ -10,6 +11,7 @@ from escalations.oncall import (
     Override,
     Restriction,
     Rotation,
+    RotationKind,
     ScheduleSpec,
     TemporarySchedule,
     gaps_between,
@@ -30,7 +32,7 @@ ZONES = (
     "America/Sao_Paulo",
     "UTC",
 )
-ROTATIONS = (
+ROTATIONS: tuple[tuple[RotationKind, int], ...] = (
     ("weekly", 1),
     ("daily", 1),
     ("hourly", 12),
@@ -48,7 +50,7 @@ def run() -> Iterator[Figure]:
     specs = [schedule(number) for number in range(SCHEDULES)]
     seconds = seconds_for(lambda: [shifts_between(spec, *MONTH) for spec in specs])
     yield Figure("oncall.month_500_schedules_s", seconds, "s")
-    pages = [seconds_for(lambda spec=spec: show_page(spec)) for spec in specs]
+    pages = [seconds_for(partial(show_page, spec)) for spec in specs]
     yield Figure("oncall.page_ms", percentile(pages, 0.99) * 1000, "ms")
     instants = [MONTH[0] + timedelta(hours=7 * number) for number in range(SCHEDULES)]
     seconds = seconds_for(

@@ -4,27 +4,11 @@ Pure. Instants are aware and come out in UTC; wall times are naive. `docs/explan
 tells the rules for hours that occur twice or not at all.
 """
 
-from calendar import isleap
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 # Instants outside these years are refused rather than answered with invented time-zone rules.
 FIRST_YEAR, LAST_YEAR = 1900, 2199
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Wall time that a zone skips, [starts_at, ends_at), when its clocks go forward; naive."""
-
-    starts_at: datetime
-    ends_at: datetime
-
-    @property
-    def length(self) -> timedelta:
-        return self.ends_at - self.starts_at
 
 
 def first_instant(wall: datetime, zone: str) -> datetime:
@@ -66,30 +50,6 @@ def to_utc(at: datetime) -> datetime:
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
         raise ValueError(f"an instant lies in the years {FIRST_YEAR} to {LAST_YEAR}")
     return at.astimezone(UTC)
-
-
-@lru_cache(maxsize=4096)
-def gaps_in_year(zone: str, year: int) -> tuple[Gap, ...]:
-    """Return the gaps of a zone in a UTC year, found by looking at its offset day by day.
-
-    The answer is kept, because finding it takes a fraction of a millisecond.
-    """
-    if not FIRST_YEAR <= year <= LAST_YEAR:
-        return ()
-    rules = ZoneInfo(zone)
-    new_year = datetime(year, 1, 1, tzinfo=UTC)
-    days_in_year = 365 + isleap(year)
-    days = [new_year + timedelta(days=day) for day in range(days_in_year + 1)]
-    return tuple(
-        _gap_between(day, next_day, rules)
-        for day, next_day in pairwise(days)
-        if _offset(next_day, rules) > _offset(day, rules)
-    )
-
-
-def _gap_between(day: datetime, next_day: datetime, zone: ZoneInfo) -> Gap:
-    change = _clock_change(day, next_day, zone)
-    return Gap(_naive(change + _offset(day, zone)), _wall(change, zone))
 
 
 def _resolve(wall: datetime, zone: ZoneInfo, *, fold: int) -> datetime:
