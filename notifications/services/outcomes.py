@@ -65,9 +65,11 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> None:
             for row, outcome in pairs
             if outcome.message is not None
         )
-        entries += _give_up_all([pair for pair in pairs if pair[0].state == State.FAILED])
+        failures, lost = _give_up_all([pair for pair in pairs if pair[0].state == State.FAILED])
         # In the order of ids, as everybody who touches several incidents does.
-        write_entries(sorted(entries, key=lambda entry: entry.incident_id))
+        write_entries(sorted(entries + failures, key=lambda entry: entry.incident_id))
+        if lost:
+            tell_unreached(failed=lost, now=lost[0].clock)  # type: ignore[attr-defined]
         incidents_changed(row.incident_id for row, _ in pairs if row.incident_id is not None)
         notices_changed(
             row.user_id for row, _ in pairs
@@ -168,12 +170,18 @@ def _paged(row: Notification, now: datetime) -> TimelineEntry | None:
     )
 
 
-def _give_up_all(failed: Sequence[tuple[Notification, Outcome]]) -> list[TimelineEntry]:
-    """One after another per person: two ways that fail at once must not each wait for the other."""
+def _give_up_all(
+    failed: Sequence[tuple[Notification, Outcome]],
+) -> tuple[list[TimelineEntry], list[Notification]]:
+    """What to say about them, and those whose person or destination has no other way.
+
+    One after another per person: two ways that fail at once must not each wait for the other.
+    """
     pairs = [(r.incident_id, r.user_id) for r, _ in failed if r.incident_id and r.user_id]
     if pairs:
         lock_participants(pairs=pairs)
-    entries, lost = [], []
+    entries: list[TimelineEntry] = []
+    lost: list[Notification] = []
     for row, outcome in failed:
         if outcome.error is not None and outcome.error.breaks_address:
             break_address(row)
@@ -184,9 +192,7 @@ def _give_up_all(failed: Sequence[tuple[Notification, Outcome]]) -> list[Timelin
         entries.append(_failure(row, row.incident_id, next_step, now))
         if next_step == NO_WAY_LEFT:
             lost.append(row)
-    if lost:
-        tell_unreached(failed=lost, now=lost[0].clock)  # type: ignore[attr-defined]
-    return entries
+    return entries, lost
 
 
 def _failure(row: Notification, incident_id: int, next_step: str, now: datetime) -> TimelineEntry:

@@ -1,0 +1,16 @@
+"""Which policies page a destination; the destinations' own app asks for it."""
+
+from django.urls import reverse
+
+from escalations.models import EscalationPolicy
+from notifications.models import Destination
+from notifications.uses import Use
+
+
+def uses_by_policies(destination: Destination) -> list[Use]:
+    """The policies that name a destination, by name; one query."""
+    policies = EscalationPolicy.objects.filter(steps__targets__destination=destination)
+    return [
+        Use(f"the policy {name}", reverse("escalations:policy", args=[pk]))
+        for pk, name in policies.order_by("name").distinct().values_list("pk", "name")
+    ]
