@@ -54,12 +54,13 @@ def layer_pieces(layer: Layer, zone: str, start: int, end: int) -> list[Piece[Du
     start, end = within_life(layer, start, end)
     if start >= end:
         return []
+    clock = clock_of(zone)  # also where nothing depends on it: a zone that is none is an error
     turns = _turn_pieces(layer, zone, start, end)
     fixed = [_fixed_piece(layer, shift, start, end) for shift in layer.fixed if shift.user_ids]
     week = week_of(layer.restrictions)
     if week == ALWAYS:
         return [piece for piece in [*turns, *fixed] if piece[0] < piece[1]]
-    openings = openings_between(week, clock_of(zone), start, end)
+    openings = openings_between(week, clock, start, end)
     pieces = _cut_to(openings, turns)
     for piece in fixed:
         pieces += _cut_to(openings, [piece])
