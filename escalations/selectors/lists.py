@@ -1,8 +1,17 @@
 """Schedules as a list: those of a person first."""
 
+from datetime import datetime
+
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 
-from escalations.models import LayerMember, Schedule
+from escalations.models import (
+    ImportedShift,
+    LayerMember,
+    Override,
+    Schedule,
+    SwapRequest,
+    TemporaryShift,
+)
 from escalations.selectors.schedules import visible_schedules
 from opsknight.models import User
 
@@ -21,3 +30,30 @@ def listed_schedules(user: User, *, only_mine: bool = False, text: str = "") -> 
     if text:
         schedules = schedules.filter(Q(name__icontains=text) | Q(team__name__icontains=text))
     return schedules.order_by("-is_mine", "name", "pk")
+
+
+def schedules_naming(user: User, *, since: datetime) -> QuerySet[Schedule]:
+    """Visible schedules in which a person may be on call from `since` on; 1 query."""
+    later = {"user": user, "ends_at__gt": since}
+    takes_turns = LayerMember.objects.filter(layer__schedule=OuterRef("pk"), user=user)
+    comes = Override.objects.filter(schedule=OuterRef("pk"), **later)
+    stands_in = TemporaryShift.objects.filter(temporary__schedule=OuterRef("pk"), **later)
+    imported = ImportedShift.objects.filter(layer__schedule=OuterRef("pk"), **later)
+    named = Exists(takes_turns) | Exists(comes) | Exists(stands_in) | Exists(imported)
+    return visible_schedules(user).filter(named)
+
+
+def my_swaps(user: User, *, now: datetime) -> QuerySet[SwapRequest]:
+    """The open requests of a person, by start."""
+    return _open_swaps(now).filter(requester=user)
+
+
+def open_swaps_for(user: User, *, now: datetime) -> QuerySet[SwapRequest]:
+    """The open requests of others in the schedules in which a person takes turns; 1 query."""
+    takes_turns = LayerMember.objects.filter(layer__schedule=OuterRef("schedule"), user=user)
+    return _open_swaps(now).filter(Exists(takes_turns)).exclude(requester=user)
+
+
+def _open_swaps(now: datetime) -> QuerySet[SwapRequest]:
+    requests = SwapRequest.objects.filter(state=SwapRequest.State.OPEN, ends_at__gt=now)
+    return requests.select_related("schedule", "requester").order_by("starts_at", "pk")

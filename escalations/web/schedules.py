@@ -1,28 +1,31 @@
-"""Pages of schedules: who is on call, and who will be."""
+"""The page of a schedule: who is on call now, its timeline, its layers."""
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import cast
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import path, reverse
+from django.urls.resolvers import URLPattern
 from django.utils import timezone
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
-from escalations import selectors
+from escalations import oncall, selectors
 from escalations.models import LayerMember, Schedule, ScheduleLayer
-from escalations.oncall import ScheduleSpec, next_change, on_call_at, shifts_between
+from escalations.selectors import Rota
 from escalations.services.rotations import put_on_call as put_person_on_call
-from escalations.web.phrases import rotation_phrase
+from escalations.web.phrases import restriction_phrases, rotation_phrase
+from escalations.web.schedule_shell import shell_of
+from escalations.web.shown import MINE, View, Window, read_window
+from escalations.web.timeline import MARGIN, timeline_of
 from incidents.filters import read_id
+from incidents.web.answers import signed_in
 from opsknight.errors import NotFound
 from opsknight.models import User
 from opsknight.web import client_ip
-
-SHOWN_DAYS = 14
-SHOWN_SHIFTS = 60
 
 
 @dataclass(frozen=True)
@@ -31,65 +34,109 @@ class LayerView:
 
     layer: ScheduleLayer
     rotation: str
-    members: list[LayerMember]
-    on_turn_id: int | None  # who has the layer's turn now, whether it decides or not
+    hours: list[str]  # when it is active; empty: always
+    turns: list[list[LayerMember]]
+    on_turn: int | None  # index of the turn that runs now, whether it decides or not
     is_over: bool
-
-
-@dataclass(frozen=True)
-class ShiftRow:
-    """A line of the table: a shift, or a time in which nobody is on call."""
-
-    starts_at: datetime | None  # None: it began before this moment
-    ends_at: datetime | None  # None: never
-    person: User | None
-    layer_name: str
+    is_first: bool
+    is_last: bool
 
 
 @login_required
-def schedules(request: HttpRequest) -> HttpResponse:
-    """All schedules: who is on call now, until when, and who is next."""
-    user = cast(User, request.user)
-    duties = selectors.on_call_now(user, now=timezone.now())
-    may_change = selectors.may_change_schedules(user)
-    context = {"duties": duties, "may_change": may_change}
-    return render(request, "escalations/schedules.html", context)
-
-
-@login_required
+@require_safe
 def schedule(request: HttpRequest, pk: int) -> HttpResponse:
-    """One schedule: its layers, and its shifts of the next two weeks."""
-    user = cast(User, request.user)
+    """One schedule: who is on call, the timeline of the wanted days, the layers."""
+    user = signed_in(request)
     shown = selectors.get_schedule_for(user, pk)
     now = timezone.now()
-    layers = list(selectors.layers_of([shown.pk]))
-    zone = user.time_zone if request.GET.get("zone") == "mine" else shown.time_zone
-    context: dict[str, object] = {
-        "schedule": shown,
-        "zone": zone,
-        "other_zone": user.time_zone if user.time_zone != shown.time_zone else "",
-        "may_change": selectors.may_change_schedules(user),
-        "policies": selectors.policies_paging(shown),
-        "days": SHOWN_DAYS,
-        "shown_shifts": SHOWN_SHIFTS,
-    }
+    context = shell_of(user, shown, "timeline", now=now)
+    context |= {"policies": selectors.policies_paging(shown), "now": now}
     try:
-        spec = selectors.spec_of(shown, layers)
-        rows = _shift_rows(spec, selectors.users_in(layers), now)
-        context["layers"] = [_layer_view(shown, layer, now) for layer in layers]
+        context |= _timeline_context(request, user, shown, now)
     except selectors.UNREADABLE as error:
-        context |= {"zone": "UTC", "unreadable": str(error), "layers": [], "rows": []}
-        return render(request, "escalations/schedule.html", context)
-    context |= {"rows": rows[:SHOWN_SHIFTS], "has_more": len(rows) > SHOWN_SHIFTS}
-    context["current"] = rows[0] if rows else None
-    return render(request, "escalations/schedule.html", context)
+        context |= {"unreadable": str(error), "zone": "UTC"}
+    return render(request, "escalations/schedules/timeline_page.html", context)
+
+
+def _timeline_context(
+    request: HttpRequest, user: User, shown: Schedule, now: datetime
+) -> dict[str, object]:
+    """Everything that needs the calculation; raises one of UNREADABLE."""
+    window = read_window(
+        request.GET,
+        zone=shown.time_zone,
+        viewer_zone=user.time_zone,
+        now=now,
+        default=View.FORTNIGHT,
+    )
+    chronicle = selectors.chronicles_of([shown.pk], now=now, start=window.start - MARGIN)[shown.pk]
+    rota = chronicle.rota
+    if rota.problem:
+        raise ValueError(rota.problem)
+    shown_only = {"starts_at__lt": window.end, "ends_at__gt": window.start}
+    return {
+        "window": window,
+        "zone": window.zone,
+        "other_zone": _other_zone(user, shown, window),
+        "timeline": timeline_of(
+            chronicle,
+            overrides=selectors.overrides_of(shown).filter(**shown_only),
+            temporaries=selectors.temporaries_of(shown).filter(**shown_only),
+            window=window,
+            now=now,
+        ),
+        "duty": selectors.duty_of(rota, now=now),
+        "layers": layer_views(rota, now),
+        "override_url": _override_url(shown, window)
+        if selectors.may_change_schedules(user)
+        else "",
+        "override_separator": "&" if window.is_mine else "?",
+        "override_dialog": True,
+    }
+
+
+def _other_zone(user: User, shown: Schedule, window: Window) -> str:
+    if user.time_zone == shown.time_zone:
+        return ""
+    return shown.time_zone if window.is_mine else user.time_zone
+
+
+def _override_url(shown: Schedule, window: Window) -> str:
+    address = reverse("escalations:override_new", args=[shown.pk])
+    return f"{address}?{urlencode({'zone': MINE})}" if window.is_mine else address
+
+
+def layer_views(rota: Rota, now: datetime) -> list[LayerView]:
+    """The layers of a rota in words; no query."""
+    pairs = list(zip(rota.layers, rota.spec.layers, strict=True))
+    return [
+        LayerView(
+            layer=row,
+            rotation=rotation_phrase(row, rota.spec.zone),
+            hours=restriction_phrases(row),
+            turns=turns_in(row),
+            on_turn=oncall.turn_at(data, rota.spec.zone, now),
+            is_over=row.ends_at is not None and row.ends_at <= now,
+            is_first=place == 0,
+            is_last=place == len(pairs) - 1,
+        )
+        for place, (row, data) in enumerate(pairs)
+    ]
+
+
+def turns_in(layer: ScheduleLayer) -> list[list[LayerMember]]:
+    """The members of a layer by turn, in order."""
+    turns: dict[int, list[LayerMember]] = {}
+    for member in layer.members.all():
+        turns.setdefault(member.turn, []).append(member)
+    return list(turns.values())
 
 
 @login_required
 @require_POST
 def put_on_call(request: HttpRequest, pk: int, layer_id: int) -> HttpResponse:
     """Give the layer's present turn to one of its people."""
-    user = cast(User, request.user)
+    user = signed_in(request)
     shown = selectors.get_schedule_to_change_for(user, pk)
     layer = selectors.layers_of([shown.pk]).filter(pk=layer_id).first()
     chosen = read_id(request.POST.get("user", ""))
@@ -101,29 +148,7 @@ def put_on_call(request: HttpRequest, pk: int, layer_id: int) -> HttpResponse:
     return redirect("escalations:schedule", pk=shown.pk)
 
 
-def _layer_view(shown: Schedule, layer: ScheduleLayer, now: datetime) -> LayerView:
-    return LayerView(
-        layer=layer,
-        rotation=rotation_phrase(layer, shown.time_zone),
-        members=list(layer.members.all()),
-        on_turn_id=next(iter(on_call_at(selectors.spec_of(shown, [layer]), now)), None),
-        is_over=layer.ends_at is not None and layer.ends_at <= now,
-    )
-
-
-def _shift_rows(spec: ScheduleSpec, people: dict[int, User], now: datetime) -> list[ShiftRow]:
-    """The shifts from now on, with rows for the holes between them; the last one to its end."""
-    until = now + timedelta(days=SHOWN_DAYS)
-    rows: list[ShiftRow] = []
-    moment = now
-    for shift in shifts_between(spec, now, until):
-        if shift.starts_at > moment:
-            rows.append(ShiftRow(moment, shift.starts_at, None, ""))
-        person = people.get(shift.user_id)
-        moment = shift.ends_at
-        ends_at = moment if moment < until else next_change(spec, shift.starts_at)
-        rows.append(ShiftRow(shift.starts_at, ends_at, person, shift.source))
-    if moment < until:
-        rows.append(ShiftRow(moment, None, None, ""))
-    rows[0] = replace(rows[0], starts_at=None)
-    return rows
+schedule_patterns: list[URLPattern] = [
+    path("schedules/<int:pk>/", schedule, name="schedule"),
+    path("schedules/<int:pk>/layers/<int:layer_id>/put-on-call/", put_on_call, name="put_on_call"),
+]

@@ -6,9 +6,14 @@ from escalations.web import panels, policies
 from escalations.web.calendars import calendar_patterns
 from escalations.web.feeds import feed_patterns
 from escalations.web.layers import layer_patterns
+from escalations.web.my_shifts import my_patterns
+from escalations.web.overrides import override_patterns
+from escalations.web.reports import report_patterns
 from escalations.web.schedule_edit import edit_patterns
 from escalations.web.schedule_list import list_patterns
 from escalations.web.schedules import schedule_patterns
+from escalations.web.swaps import swap_patterns
+from escalations.web.temporaries import temporary_patterns
 
 app_name = "escalations"
 urlpatterns = [
@@ -16,6 +21,11 @@ urlpatterns = [
     *edit_patterns,
     *schedule_patterns,
     *layer_patterns,
+    *override_patterns,
+    *temporary_patterns,
+    *swap_patterns,
+    *report_patterns,
+    *my_patterns,
     *calendar_patterns,
     *feed_patterns,
     path("policies/", policies.policies, name="policies"),
