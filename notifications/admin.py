@@ -1,4 +1,4 @@
-"""Administration of contact methods and rules, and a look at the outbox.
+"""Administration of contact methods, rules and destinations, and a look at the outbox.
 
 Titles of incidents are not shown: administrators must not see private incidents of teams they are
 not in. What was sent is on the incident's own page.
@@ -16,6 +16,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from notifications.models import (
     ContactMethod,
     DeliveryAttempt,
+    Destination,
     Notification,
     NotificationRule,
 )
@@ -46,6 +47,37 @@ class ContactMethodAdmin(AuditedModelAdmin):
         return method.is_broken
 
     def save_model(self, request: HttpRequest, obj: ContactMethod, form: Any, change: bool) -> None:
+        """A new webhook gets its secret; what is switched on is not broken any more."""
+        if not change and obj.channel == Channel.WEBHOOK:
+            obj.secret = secrets.token_urlsafe(32)
+        if obj.enabled:
+            obj.broken_reason = ""
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(Destination)
+class DestinationAdmin(AuditedModelAdmin):
+    """What belongs to nobody; the pages of destinations also try them and show their secrets."""
+
+    list_display = ("name", "channel", "team", "masked_address", "enabled", "is_broken_shown")
+    list_filter = ("channel", "enabled", ("team", AutocompleteSelectFilter))
+    list_select_related = ("team",)
+    search_fields = ("name", "team__name")
+    autocomplete_fields = ("team",)
+    fields = ("name", "team", "channel", "address", "enabled", "broken_reason")
+    readonly_fields = ("broken_reason",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Destination]:
+        """Without the secrets, which nothing here needs."""
+        places: QuerySet[Destination] = super().get_queryset(request)
+        return places.defer("secret")
+
+    @admin.display(description="broken", boolean=True)
+    def is_broken_shown(self, destination: Destination) -> bool:
+        """Whether the system switched it off."""
+        return destination.is_broken
+
+    def save_model(self, request: HttpRequest, obj: Destination, form: Any, change: bool) -> None:
         """A new webhook gets its secret; what is switched on is not broken any more."""
         if not change and obj.channel == Channel.WEBHOOK:
             obj.secret = secrets.token_urlsafe(32)
@@ -91,16 +123,27 @@ class NotificationAdmin(ReadOnlyAdmin):
     """The outbox, to look at."""
 
     list_display = (
-        "created_at", "incident_id", "user", "channel", "state", "attempts", "last_error",
+        "created_at", "incident_id", "recipient", "channel", "state", "attempts", "last_error",
     )  # fmt: skip
-    list_filter = ("state", "channel", "reason", ("user", AutocompleteSelectFilter))
-    list_select_related = ("user",)
-    search_fields = ("=incident__id", "user__name", "user__email", "address", "cause")
+    list_filter = (
+        "state", "channel", "reason", ("user", AutocompleteSelectFilter),
+        ("destination", AutocompleteSelectFilter),
+    )  # fmt: skip
+    list_select_related = ("user", "destination")
+    search_fields = (
+        "=incident__id", "user__name", "user__email", "destination__name", "address", "cause",
+    )  # fmt: skip
     fields = (
-        "incident_id", "user", "channel", "address", "reason", "cause", "delay_minutes", "state",
+        "incident_id", "user", "destination_id", "subject", "text", "link", "channel", "address",
+        "reason", "cause", "delay_minutes", "needs_own_ack", "state",
         "attempts", "maybe_duplicate", "last_error", "created_at", "due_at", "leased_until",
         "finished_at", "read_at", "idempotency_key",
     )  # fmt: skip
     readonly_fields = fields
     inlines = (DeliveryAttemptInline,)
     show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
+        """Without the secrets of destinations."""
+        rows: QuerySet[Notification] = super().get_queryset(request)
+        return rows.defer("destination__secret")

@@ -70,6 +70,7 @@ class FamilyFilter(admin.SimpleListFilter):
         "escalation_policy": "Policies",
         "contact_method": "Contact methods",
         "notification_rule": "Notification rules",
+        "destination": "Destinations",
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:

@@ -5,9 +5,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from incidents.models import Incident
-from notifications.models import ContactMethod, NotificationRule
+from notifications.models import ContactMethod, Destination, NotificationRule
 from opsknight.models import AuditEntry, User
-from tests.factories import ContactMethodFactory, NotificationFactory, NotificationRuleFactory
+from tests.factories import (
+    ContactMethodFactory,
+    DestinationFactory,
+    NotificationFactory,
+    NotificationRuleFactory,
+    TeamFactory,
+)
 from tests.incidents.cast import browser
 
 pytestmark = pytest.mark.django_db
@@ -17,17 +23,23 @@ def add_url(model: str) -> str:
     return reverse(f"admin:notifications_{model}_add")
 
 
-@pytest.mark.parametrize("model", ["contactmethod", "notificationrule", "notification"])
+@pytest.mark.parametrize(
+    "model", ["contactmethod", "destination", "notificationrule", "notification"]
+)
 @pytest.mark.parametrize("query", ["", "?q=bob", "?q=12"])
 def test_lists_open_and_search(alice: User, incident: Incident, model: str, query: str):
     NotificationRuleFactory()
     NotificationFactory(incident=incident)
+    place = DestinationFactory(team=TeamFactory())
+    NotificationFactory(incident=incident, user=None, destination=place, address=place.address)
     url = reverse(f"admin:notifications_{model}_changelist")
 
     assert browser(alice).get(url + query).status_code == 200
 
 
-@pytest.mark.parametrize("model", ["contactmethod", "notificationrule", "notification"])
+@pytest.mark.parametrize(
+    "model", ["contactmethod", "destination", "notificationrule", "notification"]
+)
 def test_responders_do_not_administer(bob: User, model: str):
     answer = browser(bob).get(reverse(f"admin:notifications_{model}_changelist"))
 
@@ -49,6 +61,23 @@ def test_a_webhook_made_here_gets_a_secret_that_is_not_shown(alice: User, bob: U
     assert method.secret
     assert method.secret not in page.content.decode()
     assert AuditEntry.objects.filter(action="contact_method.created").exists()
+
+
+def test_a_destination_made_here_gets_a_secret_that_is_not_shown(alice: User):
+    form = {
+        "name": "Board",
+        "channel": "webhook",
+        "address": "https://example.com/",
+        "enabled": "on",
+    }
+
+    browser(alice).post(add_url("destination"), form)
+
+    place = Destination.objects.get()
+    page = browser(alice).get(reverse("admin:notifications_destination_change", args=[place.pk]))
+    assert place.secret
+    assert place.secret not in page.content.decode()
+    assert AuditEntry.objects.filter(action="destination.created").exists()
 
 
 def test_an_address_is_checked_here_too(alice: User, bob: User):
