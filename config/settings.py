@@ -191,6 +191,10 @@ DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="OpsKnight <opsknight@localho
 # Outgoing webhooks may reach private addresses only where the operator says so.
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
 
+# --- On call --------------------------------------------------------------------------------------
+# The same for the calendars that layers of schedules are read from.
+CALENDAR_ALLOW_PRIVATE = env.bool("CALENDAR_ALLOW_PRIVATE", default=False)
+
 # --- Celery ---------------------------------------------------------------------------------------
 CELERY_BROKER_URL = broker_url(REDIS_URL)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 
+from escalations.calendars.addresses import read_address
 from escalations.models import LayerRestriction, Schedule, ScheduleLayer
 from escalations.models.schedule import MAX_SHIFT_HOURS, weekday_bits, weekdays_in
 from escalations.oncall import MAX_LENGTH
@@ -160,6 +161,10 @@ def _reasons_of_calendar(layer: LayerInput, known: ScheduleLayer | None) -> Reas
         address = known.calendar_url
     if layer.source == ScheduleLayer.Source.CALENDAR and not address:
         return {"calendar_url": ["Give the address of the calendar."]}
+    try:
+        read_address(address or "https://none.example")
+    except ValueError as error:
+        return {"calendar_url": [str(error)]}
     return {}
 
 
