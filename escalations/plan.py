@@ -5,20 +5,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from escalations.models import EscalationRun, Schedule, ScheduleLayer, StepSnapshot, TargetSnapshot
-from escalations.oncall import on_call_at
-from escalations.selectors import UNREADABLE, layers_of, spec_of, steps_of, users_in
-from escalations.services.runs import snapshot_of
+from escalations.foresight import Moment, first_instant, look_ahead
+from escalations.models import EscalationRun, PolicyStep, StepSnapshot, TargetSnapshot
+from escalations.services.runs import DueRun, start_runs
+from escalations.snapshots import is_for
+from escalations.windows import describe_window
 from incidents.models import Incident, TimelineEntry
 
 Kind = TimelineEntry.Kind
-HISTORY_KINDS = (Kind.ESCALATED, Kind.NOBODY_TO_PAGE, Kind.ESCALATION_ENDED)
+HISTORY_KINDS = (
+    Kind.ESCALATED,
+    Kind.NOBODY_TO_PAGE,
+    Kind.ESCALATION_MOVED,
+    Kind.ESCALATION_ENDED,
+)
 
 
 class Phase(StrEnum):
     """Where the escalation as a whole stands."""
 
-    RUNNING = "running"  # a step will follow
+    RUNNING = "running"  # a step, the fallback or the resolve will follow
     STOPPED = "stopped"  # somebody took it, or it is over
     ENDED = "ended"  # nobody did, and no step is left
     NO_POLICY = "no_policy"
@@ -31,8 +37,10 @@ class PlannedStep:
     number: int  # from 1
     delay_minutes: int
     targets: tuple[str, ...]  # "Bob", "team Payments", "Primary (Carol)"
+    limits: tuple[str, ...]  # "in turn", "Mon to Fri 09:00 to 17:00 (UTC)", "high urgency only"
     taken: TimelineEntry | None  # what it did
     at: datetime | None  # when it is due; None: taken, or not to be
+    expected: Moment | None  # what it will do then; None: taken, or not to be
     is_next: bool
 
 
@@ -47,29 +55,42 @@ class Plan:
     rounds: int
     repeat_after_minutes: int
     next_at: datetime | None
+    held_since: datetime | None  # the next step waits for its condition
+    ahead: tuple[Moment, ...]  # everything that will happen if nobody answers, in order
+    fallback: Moment | None  # the final fallback, and
+    resolves_at: datetime | None  # the automatic resolve, if nobody answers
+    ack_times_out_at: datetime | None  # of the acknowledgement that stopped it
     other: tuple[TimelineEntry, ...]  # what happened beside the steps: fallbacks, failures, the end
 
 
 def plan_of(incident: Incident, *, now: datetime) -> Plan:
-    """The plan of an incident that the caller may show; at most 7 queries.
+    """The plan of an incident that the caller may show; at most 18 queries.
 
     Before the engine has looked at it, the plan of its service's policy as it is now.
     """
     run = EscalationRun.objects.filter(incident=incident).first()
     if run is None or _starts_anew(incident, run):
-        run = _expected_run(incident, run)
+        run = _expected_run(incident, run, now)
     history = [] if run.pk is None else _history_of(run)
     phase = _phase_of(incident, run)
-    next_at = incident.escalate_at if phase is Phase.RUNNING else None
-    due = _due_instants(run, next_at)
+    round_now, held_since = run.round, run.held_since
+    steps: list[StepSnapshot] = run.steps
+    next_step = run.next_step if run.stage == run.Stage.STEPS else None
+    ahead = _ahead(incident, run, now) if phase is Phase.RUNNING else []  # moves the run on
+    in_round = [moment for moment in ahead if moment.round == round_now + 1]
     return Plan(
         phase=phase,
         policy_name=run.policy_name,
-        steps=_planned_steps(run, history, due, now),
-        round=run.round + 1,
+        steps=_planned_steps(incident, run, steps, next_step, in_round, history, round_now),
+        round=round_now + 1,
         rounds=run.repeat_times + 1,
         repeat_after_minutes=run.repeat_after_minutes,
-        next_at=next_at,
+        next_at=incident.escalate_at if phase is Phase.RUNNING else None,
+        held_since=held_since,
+        ahead=tuple(ahead),
+        fallback=next((moment for moment in ahead if moment.kind == "fallback"), None),
+        resolves_at=next((moment.at for moment in ahead if moment.kind == "resolve"), None),
+        ack_times_out_at=_ack_times_out_at(incident, run),
         other=tuple(entry for entry in history if "step" not in entry.data),
     )
 
@@ -78,15 +99,11 @@ def _starts_anew(incident: Incident, run: EscalationRun) -> bool:
     return incident.escalate_at is not None and incident.escalate_at != run.next_at
 
 
-def _expected_run(incident: Incident, old: EscalationRun | None) -> EscalationRun:
+def _expected_run(incident: Incident, old: EscalationRun | None, now: datetime) -> EscalationRun:
     """The run that the engine's next pass would start; never saved."""
-    policy = incident.escalation_policy or incident.service.escalation_policy
-    run = EscalationRun(incident=incident, generation=old.generation + 1 if old else 0)
-    if policy is None:
-        run.state = EscalationRun.State.NO_POLICY
-        return run
-    run.policy_name, run.steps = policy.name, [snapshot_of(s) for s in steps_of([policy.pk])]
-    run.repeat_times, run.repeat_after_minutes = policy.repeat_times, policy.repeat_after_minutes
+    before = {incident.pk: old} if old else {}
+    run = start_runs(incidents=[incident], before=before, now=now)[incident.pk]
+    run.next_at = first_instant(run, incident.escalate_at or now)
     return run
 
 
@@ -107,82 +124,85 @@ def _phase_of(incident: Incident, run: EscalationRun) -> Phase:
     return Phase.NO_POLICY if run.state == EscalationRun.State.NO_POLICY else Phase.ENDED
 
 
-def _due_instants(run: EscalationRun, next_at: datetime | None) -> dict[int, datetime]:
-    """When the steps of this round from the next one on are due, by their index."""
-    if next_at is None:
-        return {}
-    due = {run.next_step: next_at}
-    for index in range(run.next_step + 1, len(run.steps)):
-        next_at += timedelta(minutes=run.steps[index]["delay_minutes"])
-        due[index] = next_at
-    return due
+def _ahead(incident: Incident, run: EscalationRun, now: datetime) -> list[Moment]:
+    robins = [step["robin"] for step in run.steps if "robin" in step]
+    counts = PolicyStep.objects.filter(pk__in=robins).values_list("pk", "robin_count")
+    due = DueRun(incident, run, run.next_at or now, is_new=False)
+    return look_ahead(due, robin_counts=dict(counts) if robins else {}, since=now)
+
+
+def _ack_times_out_at(incident: Incident, run: EscalationRun) -> datetime | None:
+    is_taken = incident.status == Incident.Status.ACKNOWLEDGED
+    if not is_taken or incident.acknowledged_at is None or run.ack_timeout_minutes is None:
+        return None
+    return incident.acknowledged_at + timedelta(minutes=run.ack_timeout_minutes)
 
 
 def _planned_steps(
+    incident: Incident,
     run: EscalationRun,
+    steps: Sequence[StepSnapshot],
+    next_step: int | None,
+    in_round: Sequence[Moment],
     history: Sequence[TimelineEntry],
-    due: dict[int, datetime],
-    now: datetime,
+    round_now: int,
 ) -> tuple[PlannedStep, ...]:
-    steps: list[StepSnapshot] = run.steps
     taken = {
         entry.data["step"]: entry
         for entry in history
-        if entry.data.get("round") == run.round and "step" in entry.data
+        if entry.data.get("round") == round_now and "step" in entry.data
     }
-    names = _names_on_call(steps, due, now)
-    return tuple(
-        PlannedStep(
-            number=index + 1,
-            delay_minutes=step["delay_minutes"],
-            targets=tuple(
-                _target_name(t, names.get((index, t["id"]), "")) for t in step["targets"]
-            ),
-            taken=taken.get(index + 1),
-            at=due.get(index),
-            is_next=index == run.next_step and index in due,
+    expected = {moment.step: moment for moment in in_round if moment.step is not None}
+    planned = []
+    for index, step in enumerate(steps):
+        moment = expected.get(index + 1)
+        planned.append(
+            PlannedStep(
+                number=index + 1,
+                delay_minutes=step["delay_minutes"],
+                targets=tuple(_target_name(target, moment) for target in step["targets"]),
+                limits=_limits_of(step, run.time_zone, incident.urgency),
+                taken=None if moment else taken.get(index + 1),
+                at=moment.at if moment else None,
+                expected=moment,
+                is_next=moment is not None and index == next_step,
+            )
         )
-        for index, step in enumerate(steps)
-    )
+    return tuple(planned)
 
 
-def _target_name(target: TargetSnapshot, on_call: str) -> str:
+def _limits_of(step: StepSnapshot, zone: str, urgency: str) -> tuple[str, ...]:
+    limits = ["in turn"] if "robin" in step else []
+    if "urgency" in step:
+        whom = "high urgency only" if step["urgency"] == "high" else "other than high urgency"
+        limits.append(whom if is_for(step, urgency) else f"{whom}: not for this incident")
+    if (window := step.get("window")) is not None:
+        limits.append(describe_window(window, zone))
+    if (condition := step.get("condition")) is not None:
+        limits.append(
+            f"once more than {condition['alerts']} alerts came within {condition['minutes']} min"
+        )
+    return tuple(limits)
+
+
+def _target_name(target: TargetSnapshot, moment: Moment | None) -> str:
     match target["kind"]:
         case "team":
             return f"team {target['label']}"
+        case "team_leads":
+            return f"lead of {target['label']}"
         case "schedule":
-            return f"{target['label']} on call" + (f" ({on_call})" if on_call else "")
+            return f"{target['label']} on call" + _on_call(target["label"], moment)
         case _:
             return target["label"]
 
 
-def _names_on_call(
-    steps: Sequence[StepSnapshot], due: dict[int, datetime], now: datetime
-) -> dict[tuple[int, int], str]:
-    """Who will be on call when a step is due, by (step index, schedule id); 3 queries."""
-    wanted = [
-        (index, target["id"])
-        for index, step in enumerate(steps)
-        if index in due
-        for target in step["targets"]
-        if target["kind"] == "schedule"
-    ]
-    schedules = Schedule.objects.in_bulk({schedule_id for _, schedule_id in wanted})
-    layers: dict[int, list[ScheduleLayer]] = {schedule_id: [] for schedule_id in schedules}
-    for layer in layers_of(schedules) if schedules else []:
-        layers[layer.schedule_id].append(layer)
-    names = {}
-    for index, schedule_id in wanted:
-        if schedule := schedules.get(schedule_id):
-            at = max(due[index], now)
-            names[index, schedule_id] = _name_on_call(schedule, layers[schedule_id], at)
-    return names
-
-
-def _name_on_call(schedule: Schedule, layers: Sequence[ScheduleLayer], at: datetime) -> str:
-    try:
-        user_ids = on_call_at(spec_of(schedule, layers), at)
-    except UNREADABLE:
-        return "cannot be calculated"
-    people = users_in(layers)
-    return ", ".join(str(people[user_id]) for user_id in user_ids) or "nobody"
+def _on_call(label: str, moment: Moment | None) -> str:
+    """Who that will be, in brackets; the people are marked with the name of their schedule."""
+    if moment is None:
+        return ""
+    mark = f"{label} on call"
+    names = [one.name for one in moment.heard if one.why.startswith(mark)]
+    if names:
+        return f" ({', '.join(names)})"
+    return " (nobody)" if any(label in problem for problem in moment.problems) else ""

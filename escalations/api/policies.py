@@ -4,69 +4,28 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from escalations.models import EscalationPolicy, StepTarget
+from escalations.api.dry_run import DryRunAskedSerializer, DryRunSerializer
+from escalations.api.policy_parts import PolicySerializer
+from escalations.dry_run import dry_run
+from escalations.models import EscalationPolicy
 from escalations.selectors import get_policy_for, get_policy_to_change_for, policies_with_steps
 from escalations.services import policies
-from escalations.services.policies import MAX_DELAY_MINUTES, MAX_STEPS, MAX_TARGETS, TARGET_KINDS
-from opsknight.api.fields import ModelSerializer, Part
+from escalations.services.policy_steps import (
+    ConditionInput,
+    StepInput,
+    TargetInput,
+    WindowInput,
+)
 from opsknight.api.pagination import OldestFirst
 from opsknight.api.views import ApiViewSet
 from opsknight.models import ApiKey
 from opsknight.permissions import require_admin
-
-MAX_REPEATS = 100
-
-
-class TargetSerializer(Part):
-    """Whom a step pages: a user, everybody of a team, or who is on call in a schedule."""
-
-    type = serializers.ChoiceField(choices=TARGET_KINDS)
-    id = serializers.IntegerField(min_value=1)
-    name = serializers.CharField(read_only=True)
-
-    def to_representation(self, target: StepTarget) -> dict[str, Any]:
-        """The one of the three that is set."""
-        kind = next(kind for kind in TARGET_KINDS if getattr(target, f"{kind}_id") is not None)
-        return {"type": kind, "id": getattr(target, f"{kind}_id"), "name": str(target)}
-
-
-class StepSerializer(Part):
-    """Wait, then page every target at once. The place in the list is the order."""
-
-    delay_minutes = serializers.IntegerField(
-        min_value=0,
-        max_value=MAX_DELAY_MINUTES,
-        default=0,
-        help_text="Wait before this step, counted from the step before it.",
-    )
-    targets = TargetSerializer(many=True, max_length=MAX_TARGETS)  # type: ignore[call-arg]
-
-
-class PolicySerializer(ModelSerializer):
-    """Steps, gone through once and then repeated, until somebody acknowledges."""
-
-    steps = StepSerializer(many=True, max_length=MAX_STEPS)  # type: ignore[call-arg]
-
-    class Meta:
-        model = EscalationPolicy
-        fields = (
-            "id",
-            "name",
-            "description",
-            "repeat_times",
-            "repeat_after_minutes",
-            "steps",
-            "created_at",
-        )
-        extra_kwargs = {  # noqa: RUF012 — DRF reads it as it is
-            "repeat_times": {"max_value": MAX_REPEATS},
-            "repeat_after_minutes": {"min_value": 1, "max_value": MAX_DELAY_MINUTES},
-        }
 
 
 @extend_schema_view(
@@ -96,6 +55,7 @@ class PolicyViewSet(ApiViewSet):
         require_admin(self.actor)
         values = self.parsed()
         steps = _steps_in(values) or []
+        values.pop("version", None)
         policy = policies.create_policy(
             values=cast(policies.PolicyValues, values), steps=steps, actor=self.actor, ip=self.ip
         )
@@ -103,12 +63,15 @@ class PolicyViewSet(ApiViewSet):
 
     @extend_schema(summary="Replace an escalation policy")
     def update(self, request: Request, pk: str) -> Response:
-        """Replace the policy and all its steps. Escalations that run keep their plan."""
+        """Replace the policy and all its steps. Escalations that run keep their plan.
+
+        409 `saved_meanwhile` when somebody else saved since `version`.
+        """
         return self._save(int(pk), partial=False)
 
     @extend_schema(summary="Change an escalation policy")
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change what is given; `steps`, where given, replaces all of them."""
+        """Change what is given; `steps`, where given, replaces all of them. 409 as for PUT."""
         return self._save(int(pk), partial=True)
 
     @extend_schema(summary="Delete an escalation policy")
@@ -118,16 +81,31 @@ class PolicyViewSet(ApiViewSet):
         policies.delete_policy(policy=policy, actor=self.actor, ip=self.ip)
         return Response(status=204)
 
+    @extend_schema(
+        summary="Try out an escalation policy",
+        request=DryRunAskedSerializer,
+        responses=DryRunSerializer,
+    )
+    @action(detail=True, methods=["post"], url_path="dry-run")
+    def dry_run(self, request: Request, pk: str) -> Response:
+        """Who would be paged when, if an alert came at `at` and nobody answered. Pages nobody."""
+        policy = get_policy_for(self.actor, int(pk))
+        values = self.parsed(DryRunAskedSerializer)
+        asked_at = values["at"] or timezone.now()
+        moments = dry_run(policy, asked_at, values["urgency"])
+        return Response(DryRunSerializer({"at": asked_at, "moments": moments}).data)
+
     def _save(self, pk: int, *, partial: bool) -> Response:
         policy = get_policy_to_change_for(self.actor, pk)
         values = self.parsed(partial=partial)
-        steps = _steps_in(values)
+        steps, version = _steps_in(values), values.pop("version", None)
         policies.update_policy(
             policy=policy,
             values=cast(policies.PolicyValues, values),
             steps=steps,
             actor=self.actor,
             ip=self.ip,
+            version=version,
         )
         return self._answer(pk)
 
@@ -136,18 +114,20 @@ class PolicyViewSet(ApiViewSet):
         return self.answer(policies_with_steps(self.actor).get(pk=pk), status)
 
 
-def _steps_in(values: dict[str, Any]) -> list[policies.StepInput] | None:
+def _steps_in(values: dict[str, Any]) -> list[StepInput] | None:
     """Take the steps out of the values; None where none were given."""
     steps = values.pop("steps", None)
-    if steps is None:
-        return None
-    return [
-        policies.StepInput(
-            delay_minutes=step["delay_minutes"],
-            targets=tuple(
-                policies.TargetInput(kind=target["type"], id=target["id"])
-                for target in step["targets"]
-            ),
-        )
-        for step in steps
-    ]
+    return None if steps is None else [_step_in(step) for step in steps]
+
+
+def _step_in(step: dict[str, Any]) -> StepInput:
+    window, condition = step["window"], step["condition"]
+    return StepInput(
+        delay_minutes=step["delay_minutes"],
+        targets=tuple(TargetInput(kind=t["type"], id=t["id"]) for t in step["targets"]),
+        urgency=step["urgency"],
+        is_round_robin=step["is_round_robin"],
+        window=window
+        and WindowInput(frozenset(window["weekdays"]), window["starts"], window["ends"]),
+        condition=condition and ConditionInput(condition["alerts"], condition["minutes"]),
+    )

@@ -4,6 +4,7 @@ from functools import reduce
 from operator import or_
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -111,6 +112,12 @@ class EscalationPolicy(VersionedModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse two fallbacks at the field that can be emptied."""
+        if self.fallback_user_id is not None and self.fallback_team_id is not None:
+            message = "Choose a person or a team as the final fallback, not both."
+            raise ValidationError({"fallback_team": message})
 
 
 class PolicyStep(models.Model):

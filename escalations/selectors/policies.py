@@ -56,7 +56,7 @@ def steps_of(policy_ids: Iterable[int]) -> QuerySet[PolicyStep]:
 def policies_with_steps(user: User) -> QuerySet[EscalationPolicy]:
     """Visible policies with steps and targets, for the API; 3 queries."""
     steps = PolicyStep.objects.order_by("position", "id").prefetch_related(_targets())
-    policies = visible_policies(user).select_related("fallback_user", "fallback_team")
+    policies = visible_policies(user).select_related("fallback_user", "fallback_team", "saved_by")
     return policies.prefetch_related(Prefetch("steps", steps))
 
 

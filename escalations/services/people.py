@@ -1,10 +1,11 @@
-"""Checks people, teams and schedules that a policy or a schedule is going to name."""
+"""Checks people, teams, schedules and destinations that a policy or a schedule is going to name."""
 
 from collections.abc import Iterable, Mapping
 
 from django.db.models import BigIntegerField
 
 from escalations.models import Schedule
+from notifications.models import Destination
 from opsknight.models import Team, User
 
 
@@ -38,6 +39,11 @@ def teams_by_id(ids: Iterable[int]) -> dict[int, Team]:
 def schedules_by_id(ids: Iterable[int]) -> dict[int, Schedule]:
     """The schedules with these ids; one query."""
     return Schedule.objects.in_bulk(_possible(ids))
+
+
+def destinations_by_id(ids: Iterable[int]) -> dict[int, Destination]:
+    """The destinations with these ids, without their secrets; one query."""
+    return Destination.objects.defer("secret").in_bulk(_possible(ids))
 
 
 def _possible(ids: Iterable[int]) -> list[int]:

@@ -1,53 +1,32 @@
 """Saves escalation policies with their steps: checked as a whole, written as a whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypedDict, assert_never
+from datetime import datetime
+from typing import TypedDict
 
 from django.db import transaction
+from django.utils import timezone
 
-from escalations.models import EscalationPolicy, PolicyStep, StepTarget
-from escalations.selectors import steps_of
+from escalations.models import EscalationPolicy
 from escalations.services import deletion
-from escalations.services.people import (
-    people_by_id,
-    schedules_by_id,
-    teams_by_id,
-    why_not_pageable,
+from escalations.services.people import why_not_pageable
+from escalations.services.policy_steps import StepInput, check_steps, replace_steps
+from opsknight.models import Team, User
+from opsknight.services.configuration import invalid, record_deletion, save_changes, save_new
+from opsknight.services.versions import count_version, lock_version
+
+POLICY_FIELDS = (
+    "name",
+    "description",
+    "repeat_times",
+    "repeat_after_minutes",
+    "fallback_user",
+    "fallback_team",
+    "ack_timeout_minutes",
+    "resolve_after_minutes",
+    "is_multi_ack",
+    "time_zone",
 )
-from opsknight.models import User
-from opsknight.services.audit import Changes
-from opsknight.services.configuration import (
-    check,
-    invalid,
-    record_deletion,
-    save_changes,
-    save_new,
-)
-
-TargetKind = Literal["user", "team", "schedule"]
-Reasons = dict[str, list[str]]  # by dotted field name
-
-POLICY_FIELDS = ("name", "description", "repeat_times", "repeat_after_minutes")
-MAX_STEPS = 50
-MAX_TARGETS = 50  # of one step
-MAX_DELAY_MINUTES = 7 * 24 * 60
-
-
-@dataclass(frozen=True)
-class TargetInput:
-    """Whom a step pages."""
-
-    kind: TargetKind
-    id: int
-
-
-@dataclass(frozen=True)
-class StepInput:
-    """One step; its place in the list is its order."""
-
-    delay_minutes: int  # wait before this step, counted from the step before it
-    targets: tuple[TargetInput, ...]
 
 
 class PolicyValues(TypedDict, total=False):
@@ -57,6 +36,12 @@ class PolicyValues(TypedDict, total=False):
     description: str
     repeat_times: int
     repeat_after_minutes: int
+    fallback_user: User | None
+    fallback_team: Team | None
+    ack_timeout_minutes: int | None
+    resolve_after_minutes: int | None
+    is_multi_ack: bool
+    time_zone: str
 
 
 @transaction.atomic
@@ -68,16 +53,16 @@ def create_policy(
     ip: str | None = None,
 ) -> EscalationPolicy:
     """Create a policy; raises InvalidInput that names every wrong field ("steps.0.targets.1")."""
-    policy = EscalationPolicy(**values)
-    check(policy)
-    _check_steps(steps)
+    policy = EscalationPolicy(**values, saved_by=actor)
+    _check_fallback(values)
+    check_steps(steps)
     save_new(
         entity=policy,
         fields=POLICY_FIELDS,
         action="escalation_policy.created",
         actor=actor,
         ip=ip,
-        extra=lambda: _replace_steps(policy, steps),
+        extra=lambda: replace_steps(policy, steps),
     )
     return policy
 
@@ -90,27 +75,41 @@ def update_policy(
     steps: Sequence[StepInput] | None,
     actor: User | None,
     ip: str | None = None,
+    version: int | None = None,
+    now: datetime | None = None,
 ) -> EscalationPolicy:
     """Change a policy and, unless `steps` is None, replace all its steps; raises InvalidInput.
 
-    Escalations that run go on with the steps they started with.
+    Escalations that run go on with the steps they started with. Raises SavedMeanwhile unless the
+    policy is the `version` that was edited (None: whichever it is).
     """
+    lock_version(entity=policy, expected=version)
+    _check_fallback(values)
     if steps is not None:
-        _check_steps(steps)
-    save_changes(
+        check_steps(steps)
+    changes = save_changes(
         entity=policy,
         values=values,
         action="escalation_policy.updated",
         actor=actor,
         ip=ip,
-        extra=lambda: {} if steps is None else _replace_steps(policy, steps),
+        extra=lambda: {} if steps is None else replace_steps(policy, steps),
     )
+    if changes:
+        count_version(entity=policy, actor=actor, now=now or timezone.now())
     return policy
 
 
 @transaction.atomic
-def delete_policy(*, policy: EscalationPolicy, actor: User | None, ip: str | None = None) -> None:
+def delete_policy(
+    *,
+    policy: EscalationPolicy,
+    actor: User | None,
+    ip: str | None = None,
+    version: int | None = None,
+) -> None:
     """Delete a policy; raises Conflict while services, routes or incidents use it."""
+    lock_version(entity=policy, expected=version)
     record_deletion(
         entity=policy,
         fields=POLICY_FIELDS,
@@ -121,76 +120,8 @@ def delete_policy(*, policy: EscalationPolicy, actor: User | None, ip: str | Non
     deletion.delete_policy(policy=policy)
 
 
-def _check_steps(steps: Sequence[StepInput]) -> None:
-    """Raise InvalidInput for steps that could not page; four queries at most."""
-    reasons: Reasons = {}
-    if not steps:
-        reasons["steps"] = ["Add at least one step, otherwise nobody is paged."]
-    if len(steps) > MAX_STEPS:
-        reasons["steps"] = [f"Use at most {MAX_STEPS} steps."]
-    targets = [target for step in steps for target in step.targets]
-    finder = _TargetFinder(targets)
-    for number, step in enumerate(steps):
-        path = f"steps.{number}"
-        if not 0 <= step.delay_minutes <= MAX_DELAY_MINUTES:
-            reasons[f"{path}.delay_minutes"] = ["Wait 0 to 10080 minutes, which is a week."]
-        if not 1 <= len(step.targets) <= MAX_TARGETS:
-            reasons[f"{path}.targets"] = [f"Name 1 to {MAX_TARGETS} users, teams or schedules."]
-        for place, target in enumerate(step.targets):
-            reason = finder.why_not(target)
-            if target in step.targets[:place]:
-                reason = "This target is named twice in the step. Take one out."
-            if reason is not None:
-                reasons[f"{path}.targets.{place}.id"] = [reason]
-    if reasons:
-        raise invalid(reasons)
-
-
-class _TargetFinder:
-    """Everything the targets name, read in three queries."""
-
-    def __init__(self, targets: Sequence[TargetInput]) -> None:
-        ids = {kind: [t.id for t in targets if t.kind == kind] for kind in TARGET_KINDS}
-        self._people = people_by_id(ids["user"])
-        self._teams = teams_by_id(ids["team"])
-        self._schedules = schedules_by_id(ids["schedule"])
-
-    def why_not(self, target: TargetInput) -> str | None:
-        match target.kind:
-            case "user":
-                return why_not_pageable(target.id, self._people)
-            case "team":
-                return None if target.id in self._teams else f"There is no team {target.id}."
-            case "schedule":
-                is_known = target.id in self._schedules
-                return None if is_known else f"There is no schedule {target.id}."
-            case _:
-                assert_never(target.kind)
-
-
-TARGET_KINDS: tuple[TargetKind, ...] = ("user", "team", "schedule")
-
-
-def _replace_steps(policy: EscalationPolicy, steps: Sequence[StepInput]) -> Changes:
-    """Write the steps and say what changed; the caller holds the transaction and has checked."""
-    before = _described(policy)
-    policy.steps.all().delete()
-    rows = PolicyStep.objects.bulk_create(
-        PolicyStep(policy=policy, position=number, delay_minutes=step.delay_minutes)
-        for number, step in enumerate(steps, start=1)
-    )
-    StepTarget.objects.bulk_create(
-        StepTarget(step=row, **{f"{target.kind}_id": target.id})
-        for row, step in zip(rows, steps, strict=True)
-        for target in step.targets
-    )
-    after = _described(policy)
-    return {} if before == after else {"steps": [before, after]}
-
-
-def _described(policy: EscalationPolicy) -> list[str]:
-    """The steps for the audit log: "after 5 min: Bob, Team Payments"."""
-    return [
-        f"after {step.delay_minutes} min: {', '.join(str(t) for t in step.targets.all())}"
-        for step in steps_of([policy.pk])
-    ]
+def _check_fallback(values: PolicyValues) -> None:
+    """Newly named people must be pageable; raises InvalidInput."""
+    user = values.get("fallback_user")
+    if user is not None and (reason := why_not_pageable(user.pk, {user.pk: user})):
+        raise invalid({"fallback_user": [reason]})

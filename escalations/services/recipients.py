@@ -145,6 +145,21 @@ def _why_inactive(user: User) -> str:
     return "not active: the account is disabled"
 
 
+@dataclass(frozen=True)
+class Book:
+    """Everybody behind some targets, at whatever moment from `since` on it was read for."""
+
+    users: Mapping[int, User]
+    crews: Mapping[int, Crew]
+    rotas: Mapping[int, Rota]
+    places: Mapping[int, Destination]
+
+    def at(self, moment: datetime) -> Directory:
+        """Who is behind the targets at one moment; no query."""
+        duties = duties_at(self.rotas, moment)
+        return Directory(users=self.users, crews=self.crews, duties=duties, places=self.places)
+
+
 def load_directory(
     *,
     targets: Iterable[TargetSnapshot],
@@ -152,36 +167,35 @@ def load_directory(
     team_ids: Iterable[int],
     now: datetime,
 ) -> Directory:
+    """Look up everybody behind `targets` now; as many queries as `load_book`."""
+    book = load_book(targets=targets, user_ids=user_ids, team_ids=team_ids, since=now)
+    return book.at(now)
+
+
+def load_book(
+    *,
+    targets: Iterable[TargetSnapshot],
+    user_ids: Iterable[int],
+    team_ids: Iterable[int],
+    since: datetime,
+) -> Book:
     """Look up everybody behind `targets`, and these users and teams as well.
 
     Two queries; eight more where schedules are named, one more where destinations are.
     """
-    users, teams = set(user_ids), set(team_ids)
-    schedules: set[int] = set()
-    destinations: set[int] = set()
+    ids: dict[str, set[int]] = {"user": set(user_ids), "team": set(team_ids)}
     for target in targets:
-        match target["kind"]:
-            case "user":
-                users.add(target["id"])
-            case "team" | "team_leads":
-                teams.add(target["id"])
-            case "schedule":
-                schedules.add(target["id"])
-            case "destination":
-                destinations.add(target["id"])
-            case _:
-                assert_never(target["kind"])
-    crews = _crews_of(teams)
-    duties = duties_at(rotas_of(schedules, since=now), now) if schedules else {}
+        kind = "team" if target["kind"] == "team_leads" else target["kind"]
+        ids.setdefault(kind, set()).add(target["id"])
+    crews = _crews_of(ids["team"])
     for crew in crews.values():
-        users.update(crew.receiver_ids, () if crew.lead_id is None else (crew.lead_id,))
-    users.update(user_id for duty in duties.values() for user_id in duty.user_ids)
-    return Directory(
-        users=User.objects.only("name", "email", "status").in_bulk(list(users)),
-        crews=crews,
-        duties=duties,
-        places=_places_of(destinations),
-    )
+        ids["user"].update(crew.receiver_ids, () if crew.lead_id is None else (crew.lead_id,))
+    schedules = ids.get("schedule")
+    rotas = rotas_of(schedules, since=since) if schedules else {}
+    users = User.objects.only("name", "email", "status").in_bulk(list(ids["user"]))
+    for rota in rotas.values():
+        users |= rota.people
+    return Book(users, crews, rotas, _places_of(ids.get("destination", set())))
 
 
 def _crews_of(team_ids: set[int]) -> dict[int, Crew]:

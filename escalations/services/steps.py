@@ -122,10 +122,10 @@ def _take_policy_steps(
     ready: Sequence[DueRun], directory: Directory, now: datetime
 ) -> list[TimelineEntry]:
     going, entries = hold_back(ready=ready, now=now)
-    turns = [Turn(one, _found_by(one, directory, now)) for one in going]
+    turns = [Turn(one, found_by(one, directory, now)) for one in going]
     _let_take_turns(turns)
     for turn in turns:
-        turn.found += _assignee_of(turn.due, directory)
+        turn.found += assignee_of(turn.due, directory)
     _page(turns, now)
     entries += [_entry_of(turn, now) for turn in turns]
     silent = [(turn.due, turn.cause) for turn in turns if turn.needs_fallback]
@@ -135,8 +135,8 @@ def _take_policy_steps(
     return entries
 
 
-def _found_by(due: DueRun, directory: Directory, now: datetime) -> list[Found]:
-    """Everybody the step names, or why it names nobody for this incident now."""
+def found_by(due: DueRun, directory: Directory, now: datetime) -> list[Found]:
+    """Everybody the step names, or why it names nobody for this incident now; no query."""
     run, step = due.run, due.step
     if step is None:
         if run.state == EscalationRun.State.NO_POLICY:
@@ -171,7 +171,7 @@ def _let_take_turns(turns: Sequence[Turn]) -> None:
         turn.found = only_turn(turn.found, run.turns[str(run.next_step)])
 
 
-def _assignee_of(due: DueRun, directory: Directory) -> list[Found]:
+def assignee_of(due: DueRun, directory: Directory) -> list[Found]:
     """The first step of a round pages the assignee as well, set by hand."""
     assignee_id = due.incident.assignee_id
     if assignee_id is None or due.step is None or not due.is_first_step:

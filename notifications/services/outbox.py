@@ -46,7 +46,7 @@ def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> list[int]:
     if not requests:
         return []
     user_ids = {request.user_id for request in requests if request.user_id is not None}
-    plans = _plans_of(user_ids)
+    plans = plans_of(user_ids)
     waiting = _waiting_delayed(requests, now)
     rows = [
         row
@@ -74,7 +74,7 @@ def _rows_to_destinations(requests: Sequence[PageRequest], now: datetime) -> lis
     ]
 
 
-def _plans_of(user_ids: Iterable[int]) -> dict[int, list[PlannedPage]]:
+def plans_of(user_ids: Iterable[int]) -> dict[int, list[PlannedPage]]:
     """The plan of each active person; two queries."""
     people = User.objects.filter(pk__in=user_ids, status=User.Status.ACTIVE)
     addresses = dict(people.values_list("pk", "email"))
