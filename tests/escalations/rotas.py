@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 
+import pytest
+
 from escalations.oncall import (
     FixedShift,
     Layer,
@@ -123,3 +125,8 @@ def fixed(starts_at: str, ends_at: str, *user_ids: int) -> FixedShift:
 def people_at(shifts: Sequence[Shift], at: datetime) -> set[int]:
     """Whom a list of shifts has on call at an instant."""
     return {shift.user_id for shift in shifts if shift.starts_at <= at < shift.ends_at}
+
+
+def case(*numbers: str) -> pytest.MarkDecorator:
+    """Name a test by the numbers of the cases it shows: `test_x[X6]`."""
+    return pytest.mark.parametrize((), [pytest.param(id=" ".join(numbers))])

@@ -10,7 +10,7 @@ import pytest
 
 from escalations.oncall.clock import clock_of, moment_of, seconds_of, wall_seconds
 from opsknight.wall_clock import first_instant, last_instant, wall_time
-from tests.escalations.rotas import NEW_YORK, instant
+from tests.escalations.rotas import NEW_YORK, case, instant
 
 
 def first_by_clock(wall: datetime, zone: str) -> datetime:
@@ -21,6 +21,7 @@ def last_by_clock(wall: datetime, zone: str) -> datetime:
     return moment_of(clock_of(zone).last_instant(wall_seconds(wall)))
 
 
+@case("R4")
 @pytest.mark.parametrize(
     ("wall", "resolved"),
     [
@@ -34,7 +35,7 @@ def last_by_clock(wall: datetime, zone: str) -> datetime:
     ],
 )
 @pytest.mark.parametrize("resolve", [first_instant, last_instant, first_by_clock, last_by_clock])
-def test_wall_time_around_the_skipped_hour(resolve, wall, resolved):  # R4
+def test_wall_time_around_the_skipped_hour(resolve, wall, resolved):
     assert resolve(datetime.fromisoformat(wall), NEW_YORK) == instant(resolved)
 
 
@@ -59,8 +60,9 @@ def test_wall_time_around_the_repeated_hour(resolve_first, resolve_last, wall, f
     assert resolve_last(datetime.fromisoformat(wall), NEW_YORK) == instant(last)  # R3
 
 
+@case("R6")
 @pytest.mark.parametrize("resolve", [first_instant, last_instant])
-def test_wall_time_loses_its_seconds(resolve):  # R6
+def test_wall_time_loses_its_seconds(resolve):
     resolved = resolve(datetime(2026, 6, 1, 9, 0, 59, 999999), NEW_YORK)
 
     assert resolved == instant("2026-06-01 09:00 EDT")

@@ -13,6 +13,7 @@ from tests.escalations.rotas import (
     CEM,
     DAN,
     always,
+    case,
     fixed,
     instant,
     layer,
@@ -30,7 +31,8 @@ JUNE = ("2026-06-01 00:00 UTC", "2026-06-08 00:00 UTC")  # Monday to Sunday
 # Layers together
 
 
-def test_layers_of_one_rank_are_on_call_together():  # R9
+@case("R9")
+def test_layers_of_one_rank_are_on_call_together():
     plan = schedule(
         always(ANN, name="first"),
         always(BOB, CEM, name="second", restrictions=(rule("daily", "09:00", "17:00"),)),
@@ -55,7 +57,8 @@ def test_lowest_rank_with_somebody_on_call_decides_alone():
     ]
 
 
-def test_person_in_two_layers_is_on_call_once():  # X4, J6
+@case("X4", "J6")
+def test_person_in_two_layers_is_on_call_once():
     plan = schedule(
         always(ANN, name="first"),
         always(BOB, ANN, name="second", restrictions=(rule("daily", "09:00", "17:00"),)),
@@ -184,7 +187,8 @@ def test_override(kind, user_id, replaces, expected):
         assert [people(plan, f"2026-06-0{day} {hour} UTC") for hour in hours] == plain
 
 
-def test_override_starts_and_ends_between_handoffs():  # R5
+@case("R5")
+def test_override_starts_and_ends_between_handoffs():
     plan = with_overrides(override("add", "2026-06-02 10:30 UTC", "2026-06-02 10:31 UTC", CEM))
 
     assert [(s.starts_at, s.ends_at) for s in shifts_of(plan, CEM, *map(instant, JUNE))] == [
@@ -198,7 +202,8 @@ def test_replacement_where_nobody_is_on_call_puts_somebody_there():
     assert rows(plan, *JUNE) == [row(CEM, *JUNE)]
 
 
-def test_two_additions_of_one_person_with_a_hole_are_two_shifts():  # X3
+@case("X3")
+def test_two_additions_of_one_person_with_a_hole_are_two_shifts():
     plan = with_overrides(
         override("add", "2026-06-02 00:00 UTC", "2026-06-03 00:00 UTC", CEM),
         override("add", "2026-06-04 00:00 UTC", "2026-06-05 00:00 UTC", CEM),
@@ -210,7 +215,8 @@ def test_two_additions_of_one_person_with_a_hole_are_two_shifts():  # X3
     assert {shift.kind for shift in shifts} == {"override"}
 
 
-def test_added_person_of_a_rule_has_one_shift():  # X4
+@case("X4")
+def test_added_person_of_a_rule_has_one_shift():
     plan = with_overrides(override("add", "2026-06-02 00:00 UTC", "2026-06-03 00:00 UTC", ANN))
 
     assert shifts_of(plan, ANN, *map(instant, JUNE)) == shifts_of(
@@ -234,10 +240,11 @@ def test_override_that_ends_too_early_has_no_effect():
     assert rows(plan, *JUNE) == [row(ANN, *JUNE)]
 
 
+@case("X12")
 @pytest.mark.parametrize(
     "way", ["one replacement of all the week", "one replacement for each of Bob's shifts"]
 )
-def test_cover_of_all_shifts_keeps_their_borders_and_gaps(way):  # X12
+def test_cover_of_all_shifts_keeps_their_borders_and_gaps(way):
     rota = layer(
         *("daily", 1, "2026-06-01 00:00 UTC", ANN, BOB),
         restrictions=(rule("Mon Tue Wed Thu Fri", "08:00", "20:00"),),
@@ -323,7 +330,8 @@ def test_on_call_matrix(layers, overrides, expected):
     assert people(schedule(*layers, overrides=tuple(overrides)), NOW) == expected
 
 
-def test_rule_that_ends_hands_over_to_the_next_rule():  # J1
+@case("J1")
+def test_rule_that_ends_hands_over_to_the_next_rule():
     plan = schedule(
         always(ANN, restrictions=(rule("daily", "00:00", "08:00"),)),
         always(BOB, restrictions=(rule("daily", "08:00", "00:00"),)),

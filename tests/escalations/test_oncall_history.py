@@ -15,6 +15,7 @@ from tests.escalations.rotas import (
     ANN,
     BOB,
     always,
+    case,
     instant,
     layer,
     override,
@@ -32,7 +33,8 @@ def history(*versions):
     return History(tuple(Version(instant(since), spec) for since, spec in versions))
 
 
-def test_edit_changes_nothing_before_it():  # R10
+@case("R10")
+def test_edit_changes_nothing_before_it():
     plan = history(
         ("2026-06-01 00:00 UTC", schedule(always(ANN))),
         ("2026-06-04 09:30:45 UTC", schedule(always(BOB))),
@@ -63,7 +65,8 @@ def test_of_two_edits_in_a_minute_the_later_counts():
     assert rows(plan, *JUNE) == [row(BOB, *JUNE)]
 
 
-def test_shift_that_began_before_the_window_and_goes_on_after_it():  # X6
+@case("X6")
+def test_shift_that_began_before_the_window_and_goes_on_after_it():
     plan = history(
         ("2026-06-01 07:00 UTC", schedule(always(ANN))),
         ("2026-06-01 10:00 UTC", schedule(always(BOB))),
@@ -78,7 +81,8 @@ def test_shift_that_began_before_the_window_and_goes_on_after_it():  # X6
     assert whole.ends_at == instant("2026-06-01 10:00 UTC")
 
 
-def test_shift_that_ended_with_the_minute_is_not_shown_after_it():  # X7
+@case("X7")
+def test_shift_that_ended_with_the_minute_is_not_shown_after_it():
     plan = history(
         ("2026-06-01 07:00 UTC", schedule(always(ANN))),
         ("2026-06-01 08:00:00.000001 UTC", schedule()),
@@ -87,7 +91,8 @@ def test_shift_that_ended_with_the_minute_is_not_shown_after_it():  # X7
     assert rows(plan, "2026-06-01 08:00 UTC", "2026-06-01 09:00 UTC") == []
 
 
-def test_future_shows_the_rules_and_not_who_is_on_call_now():  # X8
+@case("X8")
+def test_future_shows_the_rules_and_not_who_is_on_call_now():
     today = override("add", "2026-06-01 00:00 UTC", "2026-06-02 00:00 UTC", BOB)
     only_now = schedule(always(ANN), overrides=(today,))
     plan = history(("2026-06-01 00:00 UTC", only_now))
@@ -110,7 +115,8 @@ def test_whole_shifts_are_followed_only_so_far():
     assert (shift.starts_at, shift.ends_at) == (window[0] - reach, window[1] + reach)
 
 
-def test_change_of_the_zone_drops_nobody():  # P12
+@case("P12")
+def test_change_of_the_zone_drops_nobody():
     rota = layer("daily", 1, "2026-06-01 08:00 UTC", ANN, BOB)
     plan = history(
         ("2026-06-01 00:00 UTC", schedule(rota, zone="UTC")),
@@ -140,7 +146,8 @@ def test_hours_per_person_are_real_hours_and_count_each_person_once():
     }
 
 
-def test_hours_per_person_across_a_change_of_the_clocks():  # T1
+@case("T1")
+def test_hours_per_person_across_a_change_of_the_clocks():
     plan = schedule(layer("daily", 1, "2026-03-07 00:00 EST", ANN, BOB), zone="America/New_York")
 
     hours = hours_per_person(plan, instant("2026-03-07 00:00 EST"), instant("2026-03-09 00:00 EDT"))

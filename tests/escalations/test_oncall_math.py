@@ -16,7 +16,8 @@ from escalations.oncall import (
     on_call_at,
     shifts_between,
 )
-from tests.escalations.rotas import ANN, BOB, CEM, NEW_YORK, instant, layer, shift_at
+from opsknight.wall_clock import wall_time
+from tests.escalations.rotas import ANN, BOB, CEM, NEW_YORK, case, instant, layer, shift_at
 
 
 def handoffs(of: Layer, zone: str, first: datetime, count: int) -> list[datetime]:
@@ -194,6 +195,7 @@ def test_real_length_of_a_turn_in_new_york(kind, length, anchor, at, hours):
     assert shift.ends_at - shift.starts_at == timedelta(hours=hours)
 
 
+@case("T8")
 @pytest.mark.parametrize(
     ("at", "user"),
     [
@@ -204,13 +206,14 @@ def test_real_length_of_a_turn_in_new_york(kind, length, anchor, at, hours):
         ("05:30 EDT", BOB),
     ],
 )
-def test_nobody_loses_a_turn_to_a_skipped_hour(at, user):  # T8
+def test_nobody_loses_a_turn_to_a_skipped_hour(at, user):
     spec = ScheduleSpec(NEW_YORK, (layer("hourly", 1, f"{SUN} 00:00 EST", ANN, BOB, CEM),))
 
     assert on_call_at(spec, instant(f"{SUN} {at}")) == (user,)
 
 
-def test_turns_before_the_anchor_are_not_lost_to_a_skipped_hour_either():  # T8, R7
+@case("T8", "R7")
+def test_turns_before_the_anchor_are_not_lost_to_a_skipped_hour_either():
     spec = ScheduleSpec(NEW_YORK, (layer("hourly", 1, f"{SUN} 05:00 EDT", ANN, BOB, CEM),))
 
     shifts = shifts_between(spec, instant(f"{SUN} 00:00 EST"), instant(f"{SUN} 07:00 EDT"))
@@ -254,10 +257,14 @@ def test_grid_extends_both_ways_from_its_anchor(hours_later, ends_at):
 @pytest.mark.parametrize(
     ("before", "starts_at", "ends_at"),
     [
-        # T23: exactly at a handoff, five days before the rotation starts
-        (timedelta(0), "2026-06-05 00:00 UTC", "2026-06-06 00:00 UTC"),
-        # T23: the smallest step earlier
-        (timedelta(microseconds=1), "2026-06-04 00:00 UTC", "2026-06-05 00:00 UTC"),
+        pytest.param(
+            *(timedelta(0), "2026-06-05 00:00 UTC", "2026-06-06 00:00 UTC"),
+            id="T23 exactly at a handoff, five days before the rotation starts",
+        ),
+        pytest.param(
+            *(timedelta(microseconds=1), "2026-06-04 00:00 UTC", "2026-06-05 00:00 UTC"),
+            id="T23 the smallest step earlier",
+        ),
     ],
 )
 def test_rotation_that_starts_in_the_future_has_turns_now(before, starts_at, ends_at):
@@ -269,13 +276,15 @@ def test_rotation_that_starts_in_the_future_has_turns_now(before, starts_at, end
     assert (shift.starts_at, shift.ends_at) == (instant(starts_at), instant(ends_at))
 
 
-def test_rotation_that_starts_in_the_future_has_its_only_member_on_call():  # B7
+@case("B7", "P5", "R11")
+def test_rotation_that_starts_in_the_future_has_its_only_member_on_call():
     spec = ScheduleSpec("UTC", (layer("weekly", 1, "2026-06-10 00:00 UTC", ANN),))
 
     assert on_call_at(spec, instant("2026-01-01 00:00 UTC")) == (ANN,)
 
 
-def test_changed_length_moves_the_next_change():  # T24
+@case("T24")
+def test_changed_length_moves_the_next_change():
     at = instant("2026-06-01 06:00 UTC")
     old = ScheduleSpec("UTC", (layer("daily", 1, "2026-06-01 00:00 UTC", ANN, BOB),))
     new = ScheduleSpec("UTC", (layer("hourly", 12, "2026-06-01 00:00 UTC", ANN, BOB),))
@@ -284,6 +293,7 @@ def test_changed_length_moves_the_next_change():  # T24
     assert next_change(new, at) == instant("2026-06-01 12:00 UTC")
 
 
+@case("T25")
 @pytest.mark.parametrize(
     ("at", "user"),
     [
@@ -292,13 +302,14 @@ def test_changed_length_moves_the_next_change():  # T24
         ("2026-06-02 09:00:59 EDT", BOB),
     ],
 )
-def test_handoff_instant_belongs_to_the_new_person(at, user):  # T25
+def test_handoff_instant_belongs_to_the_new_person(at, user):
     spec = ScheduleSpec(NEW_YORK, (layer("daily", 1, "2026-06-01 09:00 EDT", ANN, BOB),))
 
     assert on_call_at(spec, instant(at)) == (user,)
 
 
-def test_seconds_of_the_start_do_not_move_the_handoffs():  # R6
+@case("R6")
+def test_seconds_of_the_start_do_not_move_the_handoffs():
     daily = layer("daily", 1, "2026-06-01 09:00:45.5 EDT", ANN, BOB)
 
     shift = shift_at(daily, NEW_YORK, instant("2026-06-01 09:00:10 EDT"))
@@ -306,6 +317,19 @@ def test_seconds_of_the_start_do_not_move_the_handoffs():  # R6
     assert shift is not None
     assert shift.starts_at == instant("2026-06-01 09:00 EDT")
     assert shift.user_id == ANN
+
+
+@case("R1")
+@pytest.mark.parametrize("day", ["2026-03-07", "2026-03-09", "2026-10-31", "2026-11-02"])
+def test_length_is_clock_time_so_that_two_hours_from_midnight_stay_even_hours(day):
+    evens = layer("hourly", 2, "2026-01-01 00:00 EST", ANN, BOB)
+    noon = instant(f"{day} 12:30 {'EST' if day in ('2026-03-07', '2026-11-02') else 'EDT'}")
+
+    shift = shift_at(evens, NEW_YORK, noon)
+
+    assert shift is not None
+    assert wall_time(shift.starts_at, NEW_YORK).strftime("%H:%M") == "12:00"
+    assert wall_time(shift.ends_at, NEW_YORK).strftime("%H:%M") == "14:00"
 
 
 # 6.3 Monthly
@@ -330,7 +354,8 @@ def test_month_turn_ends_on_the_same_day_of_a_later_month(length, anchor, ends_a
     assert shift.ends_at == instant(ends_at)
 
 
-def test_day_31_falls_on_the_last_day_of_shorter_months_without_drift():  # M4
+@case("M4")
+def test_day_31_falls_on_the_last_day_of_shorter_months_without_drift():
     monthly = layer("monthly", 1, "2026-01-31 00:00 UTC", ANN, BOB)
     days = ["01-31", "02-28", "03-31", "04-30", "05-31", "06-30", "07-31"]
 
@@ -339,7 +364,8 @@ def test_day_31_falls_on_the_last_day_of_shorter_months_without_drift():  # M4
     assert found == [instant(f"2026-{day} 00:00 UTC") for day in days]
 
 
-def test_day_31_falls_on_29_february_in_a_leap_year():  # M4
+@case("M4")
+def test_day_31_falls_on_29_february_in_a_leap_year():
     monthly = layer("monthly", 1, "2028-01-31 00:00 UTC", ANN, BOB)
 
     shift = shift_at(monthly, "UTC", instant("2028-02-29 00:00 UTC"))
@@ -349,8 +375,9 @@ def test_day_31_falls_on_29_february_in_a_leap_year():  # M4
     assert shift.ends_at == instant("2028-03-31 00:00 UTC")
 
 
+@case("M5")
 @pytest.mark.parametrize("at", ["2026-03-01 00:00 UTC", "2025-12-01 00:00 UTC"])
-def test_month_handoff_before_the_anchor_starts_its_own_shift(at):  # M5
+def test_month_handoff_before_the_anchor_starts_its_own_shift(at):
     monthly = layer("monthly", 1, "2026-06-01 00:00 UTC", ANN, BOB)
 
     shift = shift_at(monthly, "UTC", instant(at))

@@ -37,7 +37,7 @@ from tests.escalations.random_rotas import (
     temporaries,
     zones,
 )
-from tests.escalations.rotas import people_at
+from tests.escalations.rotas import case, people_at
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
@@ -142,9 +142,10 @@ def test_each_slot_counts_one_turn_or_none_however_far_from_the_anchor(
 # The engine and the calendar
 
 
+@case("P14")
 @large
 @given(years_and_plans(), st.lists(st.integers(0, 365 * 1440 - 1), min_size=20, max_size=40))
-def test_engine_agrees_with_the_calendar_at_any_minute_of_a_year(year_and_plan, minutes):  # P14
+def test_engine_agrees_with_the_calendar_at_any_minute_of_a_year(year_and_plan, minutes):
     start, plan = year_and_plan
     shifts = shifts_between(plan, start, start + 365 * DAY)
     # At handoffs too, the last minute before and the first one after.
@@ -249,9 +250,10 @@ def test_whole_shifts_are_the_same_in_any_window_they_touch(year_and_plan, first
 # Rotations over all zones
 
 
+@case("P13")
 @thorough
 @given(rotations(instants), zones, instants)
-def test_turn_contains_the_instant_it_was_asked_for(rotation, zone, at):  # P13
+def test_turn_contains_the_instant_it_was_asked_for(rotation, zone, at):
     turn = turn_around(distinct(rotation), zone, at)
 
     assert turn.starts_at <= at < turn.ends_at
@@ -259,9 +261,10 @@ def test_turn_contains_the_instant_it_was_asked_for(rotation, zone, at):  # P13
     assert turn_around(distinct(rotation), zone, turn.ends_at - timedelta(microseconds=1)) == turn
 
 
+@case("P13")
 @quick
 @given(rotations(instants), zones, instants)
-def test_next_turn_starts_where_this_one_ends_with_the_next_person(rotation, zone, at):  # P13
+def test_next_turn_starts_where_this_one_ends_with_the_next_person(rotation, zone, at):
     turn = turn_around(distinct(rotation), zone, at)
     following = turn_around(distinct(rotation), zone, turn.ends_at)
 
@@ -269,9 +272,10 @@ def test_next_turn_starts_where_this_one_ends_with_the_next_person(rotation, zon
     assert following.user_id == turn.user_id % 3 + 1
 
 
+@case("R7")
 @quick
 @given(rotations(instants), zones)
-def test_start_of_a_rotation_is_a_handoff_to_its_first_turn(rotation, zone):  # R7
+def test_start_of_a_rotation_is_a_handoff_to_its_first_turn(rotation, zone):
     anchor = first_instant(wall_time(rotation.starts_at, zone), zone)
 
     turn = turn_around(distinct(rotation), zone, anchor)
@@ -279,9 +283,10 @@ def test_start_of_a_rotation_is_a_handoff_to_its_first_turn(rotation, zone):  # 
     assert (turn.starts_at, turn.user_id) == (anchor, 1)
 
 
+@case("P13")
 @settings(max_examples=25, deadline=None)
 @given(rotations(instants), zones, st.sampled_from([2010, 2011, 2026]))
-def test_a_year_of_turns_has_no_hole_and_no_overlap(rotation, zone, year):  # P13
+def test_a_year_of_turns_has_no_hole_and_no_overlap(rotation, zone, year):
     start, end = datetime(year, 7, 1, tzinfo=UTC), datetime(year + 1, 7, 1, tzinfo=UTC)
 
     shifts = shifts_between(ScheduleSpec(zone, (distinct(rotation),)), start, end)
@@ -292,11 +297,12 @@ def test_a_year_of_turns_has_no_hole_and_no_overlap(rotation, zone, year):  # P1
     assert all(one.user_id % 3 + 1 == other.user_id for one, other in pairwise(shifts))
 
 
+@case("P13")
 @quick
 @given(rotations(instants), odd_zones, st.sampled_from(CHANGES))
 def test_turns_of_a_week_of_change_are_the_handoffs_asked_every_half_minute(
     rotation, zone, change
-):  # P13, brute force: a minute apart around the change, and a few odd seconds
+):  # brute force: a minute apart around the change, and a few odd seconds
     layer = distinct(rotation)
     moments = [change + minute * MINUTE for minute in range(-180, 180, 7)]
     moments += [moment + timedelta(seconds=30) for moment in moments]

@@ -20,6 +20,7 @@ from tests.escalations.rotas import (
     BOB,
     NEW_YORK,
     always,
+    case,
     instant,
     layer,
     row,
@@ -87,7 +88,8 @@ def test_night_rule_belongs_to_the_day_it_starts(at, is_on):
     assert on(rule("Mon", "20:00", "08:00"), at=at) is is_on
 
 
-def test_whole_days_that_touch_are_one_span():  # S3
+@case("S3")
+def test_whole_days_that_touch_are_one_span():
     rules = rule(WORKDAYS, "08:00", "08:00")
 
     assert span_at(rules, at="2026-03-11 03:00 UTC") == span(
@@ -97,8 +99,9 @@ def test_whole_days_that_touch_are_one_span():  # S3
     assert on(rules, at="2026-03-14 07:59 UTC")
 
 
+@case("S4")
 @pytest.mark.parametrize("hours", [0, 1, 23, 24, 25, 47])
-def test_span_is_the_same_asked_anywhere_in_it(hours):  # S4
+def test_span_is_the_same_asked_anywhere_in_it(hours):
     at = f"{instant('2026-03-09 08:00 UTC') + timedelta(hours=hours):%Y-%m-%d %H:%M} UTC"
 
     assert span_at(rule("Mon Tue", "08:00", "08:00"), at=at) == span(
@@ -106,7 +109,8 @@ def test_span_is_the_same_asked_anywhere_in_it(hours):  # S4
     )
 
 
-def test_every_day_all_day_is_always():  # S5
+@case("S5")
+def test_every_day_all_day_is_always():
     assert rows(
         schedule(always(ANN, restrictions=(rule("daily", "00:00", "00:00"),))),
         "2026-03-01 00:00 UTC",
@@ -114,8 +118,9 @@ def test_every_day_all_day_is_always():  # S5
     ) == [row(ANN, "2026-03-01 00:00 UTC", "2026-04-01 00:00 UTC")]
 
 
+@case("S5")
 @pytest.mark.parametrize("skips", [False, True])
-def test_rule_without_a_day_is_never(skips):  # S5
+def test_rule_without_a_day_is_never(skips):
     nights = layer(
         *("daily", 1, "2026-03-01 00:00 UTC", ANN, BOB),
         restrictions=(rule("", "00:00", "00:00"),),
@@ -200,7 +205,8 @@ def test_rule_when_the_clocks_change(rules, at, starts_at, ends_at, hours):
     assert found[1] - found[0] == timedelta(hours=hours)
 
 
-def test_rules_that_meet_in_the_repeated_hour_overlap():  # S9, R2, R3
+@case("S9", "R2", "R3")
+def test_rules_that_meet_in_the_repeated_hour_overlap():
     days = always(ANN, restrictions=(rule("daily", "09:00", "01:30"),))
     nights = always(BOB, restrictions=(rule("daily", "01:30", "09:00"),))
     plan = schedule(days, nights, zone=NEW_YORK)
@@ -212,7 +218,8 @@ def test_rules_that_meet_in_the_repeated_hour_overlap():  # S9, R2, R3
     ]
 
 
-def test_rules_that_meet_in_the_skipped_hour_meet_after_it():  # S9, R4
+@case("S9", "R4")
+def test_rules_that_meet_in_the_skipped_hour_meet_after_it():
     days = always(ANN, restrictions=(rule("daily", "09:00", "02:30"),))
     nights = always(BOB, restrictions=(rule("daily", "02:30", "09:00"),))
     plan = schedule(days, nights, zone=NEW_YORK)
@@ -223,7 +230,8 @@ def test_rules_that_meet_in_the_skipped_hour_meet_after_it():  # S9, R4
     ]
 
 
-def test_rule_within_the_skipped_hour_is_nobodys_that_day():  # S10
+@case("S10")
+def test_rule_within_the_skipped_hour_is_nobodys_that_day():
     plan = schedule(always(ANN, restrictions=(rule("daily", "02:00", "03:00"),)), zone=NEW_YORK)
 
     assert rows(plan, "2026-03-07 00:00 EST", "2026-03-10 00:00 EDT") == [
@@ -283,7 +291,8 @@ def test_short_shift_ends_by_the_clock(starts_at, ends_at):
     assert (shift.starts_at, shift.ends_at) == span(starts_at, ends_at)
 
 
-def test_short_shift_that_ends_in_the_repeated_hour_ends_the_second_time():  # R3
+@case("R3")
+def test_short_shift_that_ends_in_the_repeated_hour_ends_the_second_time():
     nights = layer("daily", 1, "2026-03-01 22:00 EST", ANN, BOB, shift_hours=3)
 
     shift = shift_at(nights, NEW_YORK, instant("2026-10-31 22:00 EDT"))
@@ -294,7 +303,8 @@ def test_short_shift_that_ends_in_the_repeated_hour_ends_the_second_time():  # R
 # What changes
 
 
-def test_rules_may_change_and_the_past_keeps_the_old_ones():  # R10
+@case("R10")
+def test_rules_may_change_and_the_past_keeps_the_old_ones():
     old = schedule(always(ANN, restrictions=(rule("daily", "08:00", "20:00"),)))
     new = schedule(always(ANN, restrictions=(rule("daily", "10:00", "12:00"),)))
     history = History(

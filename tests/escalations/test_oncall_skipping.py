@@ -11,6 +11,7 @@ from tests.escalations.rotas import (
     ANN,
     BOB,
     NEW_YORK,
+    case,
     instant,
     layer,
     row,
@@ -22,7 +23,8 @@ from tests.escalations.rotas import (
 WORKDAYS = "Mon Tue Wed Thu Fri"
 
 
-def test_fourteen_people_on_workdays_all_get_a_turn_when_inactive_days_are_skipped():  # X11
+@case("X11")
+def test_fourteen_people_on_workdays_all_get_a_turn_when_inactive_days_are_skipped():
     people = range(1, 15)
     rota = layer(
         *("daily", 1, "2026-03-09 00:00 UTC", *people),
@@ -35,7 +37,8 @@ def test_fourteen_people_on_workdays_all_get_a_turn_when_inactive_days_are_skipp
     assert [user_id for user_id, _, _ in shifts] == [*people, *people, *range(1, 13)]
 
 
-def test_fourteen_people_on_workdays_without_skipping_leave_four_without_a_turn():  # X11
+@case("X11")
+def test_fourteen_people_on_workdays_without_skipping_leave_four_without_a_turn():
     rota = layer(
         *("daily", 1, "2026-03-09 00:00 UTC", *range(1, 15)),
         restrictions=(rule(WORKDAYS, "00:00", "00:00"),),
@@ -103,7 +106,8 @@ def test_slot_whose_only_open_hour_is_skipped_by_the_clock_leaves_its_turn():
     ]
 
 
-def test_rotation_of_six_weeks_has_one_person_for_the_four_evenings():  # X9
+@case("X9")
+def test_rotation_of_six_weeks_has_one_person_for_the_four_evenings():
     evenings = layer(
         *("weekly", 6, "2026-03-01 00:00 UTC", *range(1, 25)),
         restrictions=(rule("Sun Mon Tue Wed", "19:40", "22:53"),),
@@ -116,7 +120,8 @@ def test_rotation_of_six_weeks_has_one_person_for_the_four_evenings():  # X9
     ]
 
 
-def test_day_and_night_rotations_alternate_like_a_chessboard():  # X10
+@case("X10")
+def test_day_and_night_rotations_alternate_like_a_chessboard():
     chicago = "America/Chicago"
     days = layer(
         *("daily", 1, "2026-06-01 08:00 CDT", 1, 2, 3),

@@ -14,6 +14,7 @@ from tests.escalations.rotas import (
     BOB,
     DAN,
     always,
+    case,
     fixed,
     instant,
     override,
@@ -30,7 +31,8 @@ def temporary(starts_at, ends_at, *shifts):
     return TemporarySchedule(instant(starts_at), instant(ends_at), shifts)
 
 
-def test_temporary_schedule_takes_the_place_of_everything():  # J8, X5
+@case("J8", "X5")
+def test_temporary_schedule_takes_the_place_of_everything():
     quarter = temporary(
         *("2026-06-01 08:15 UTC", "2026-06-01 08:45 UTC"),
         fixed("2026-06-01 08:25 UTC", "2026-06-01 08:35 UTC", DAN),
@@ -44,7 +46,8 @@ def test_temporary_schedule_takes_the_place_of_everything():  # J8, X5
     ]
 
 
-def test_override_during_a_temporary_schedule_has_no_effect():  # X5
+@case("X5")
+def test_override_during_a_temporary_schedule_has_no_effect():
     day = ("2026-06-02 00:00 UTC", "2026-06-03 00:00 UTC")
     plan = schedule(
         always(ANN),
@@ -57,7 +60,8 @@ def test_override_during_a_temporary_schedule_has_no_effect():  # X5
     assert [s.kind for s in shifts_of(plan, DAN, *map(instant, JUNE))] == ["temporary"]
 
 
-def test_empty_temporary_schedule_has_nobody_on_call():  # R9
+@case("R9")
+def test_empty_temporary_schedule_has_nobody_on_call():
     day = ("2026-06-02 00:00 UTC", "2026-06-03 00:00 UTC")
     plan = schedule(always(ANN), temporaries=(temporary(*day),))
 
@@ -66,7 +70,8 @@ def test_empty_temporary_schedule_has_nobody_on_call():  # R9
     assert (gap.starts_at, gap.ends_at) == tuple(map(instant, day))
 
 
-def test_overlapping_temporary_schedules_become_one():  # J9
+@case("J9")
+def test_overlapping_temporary_schedules_become_one():
     first = temporary(
         *("2026-06-01 08:00 UTC", "2026-06-01 12:00 UTC"),
         fixed("2026-06-01 08:00 UTC", "2026-06-01 12:00 UTC", ANN),
@@ -86,7 +91,8 @@ def test_overlapping_temporary_schedules_become_one():  # J9
     )
 
 
-def test_new_temporary_schedule_takes_the_place_of_what_was_in_its_span():  # J9, J7
+@case("J9", "J7")
+def test_new_temporary_schedule_takes_the_place_of_what_was_in_its_span():
     day = ("2026-06-02 00:00 UTC", "2026-06-03 00:00 UTC")
     old = temporary(*JUNE, fixed(*JUNE, DAN))
 
@@ -102,7 +108,8 @@ def test_new_temporary_schedule_takes_the_place_of_what_was_in_its_span():  # J9
     )
 
 
-def test_shifts_of_a_temporary_schedule_are_clamped_to_its_span():  # J9
+@case("J9")
+def test_shifts_of_a_temporary_schedule_are_clamped_to_its_span():
     day = ("2026-06-02 00:00 UTC", "2026-06-03 00:00 UTC")
 
     merged = merge_temporaries([], temporary(*day, fixed(*JUNE, ANN, BOB), fixed(*JUNE, ANN)))
@@ -110,14 +117,16 @@ def test_shifts_of_a_temporary_schedule_are_clamped_to_its_span():  # J9
     assert merged == (temporary(*day, fixed(*day, ANN), fixed(*day, BOB)),)
 
 
-def test_temporary_schedules_apart_stay_apart():  # J9
+@case("J9")
+def test_temporary_schedules_apart_stay_apart():
     one = temporary("2026-06-01 00:00 UTC", "2026-06-02 00:00 UTC")
     two = temporary("2026-06-03 00:00 UTC", "2026-06-04 00:00 UTC")
 
     assert merge_temporaries([two], one) == (one, two)
 
 
-def test_deleting_the_middle_of_a_temporary_schedule_leaves_two():  # J9
+@case("J9")
+def test_deleting_the_middle_of_a_temporary_schedule_leaves_two():
     whole = temporary(*JUNE, fixed(*JUNE, DAN))
 
     assert cut_temporary(
@@ -134,6 +143,7 @@ def test_deleting_the_middle_of_a_temporary_schedule_leaves_two():  # J9
     )
 
 
+@case("J9")
 @pytest.mark.parametrize(
     ("start", "end", "left"),
     [
@@ -145,7 +155,7 @@ def test_deleting_the_middle_of_a_temporary_schedule_leaves_two():  # J9
     ],
     ids=["all", "the end", "the beginning", "before", "no time"],
 )
-def test_deleting_a_part_of_a_temporary_schedule(start, end, left):  # J9
+def test_deleting_a_part_of_a_temporary_schedule(start, end, left):
     whole = temporary(*JUNE, fixed(*JUNE, DAN))
 
     kept = cut_temporary([whole], instant(start), instant(end))
