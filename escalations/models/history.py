@@ -1,5 +1,6 @@
 """What schedules were, so that edits never change the past."""
 
+from django.conf import settings
 from django.db import models
 
 from escalations.models.schedule import Schedule
@@ -11,6 +12,14 @@ class ScheduleVersion(models.Model):
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="versions")
     since = models.DateTimeField()
     spec = models.JSONField()  # as `oncall.spec_to_json`
+    # Who edited it; null: nobody, such as when an account was disabled or a calendar changed.
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+    )
     people = models.JSONField(default=dict)  # {"7": "Bob"}: for those who are deleted later
 
     class Meta:

@@ -9,6 +9,7 @@ from django.db.models import OuterRef, Subquery
 from escalations.models import Schedule, ScheduleVersion
 from escalations.selectors import Rota, rotas_of
 from escalations.selectors.chronicles import as_of, has_changed
+from opsknight.models import User
 
 TICK = timedelta(microseconds=1)  # between two versions of one instant
 
@@ -17,7 +18,9 @@ BATCH = 200
 
 
 @transaction.atomic
-def record_versions(schedule_ids: Iterable[int], *, now: datetime) -> int:
+def record_versions(
+    schedule_ids: Iterable[int], *, now: datetime, actor: User | None = None
+) -> int:
     """Write a version of each of these schedules that is not what its last version says.
 
     Call it in the transaction of a change, with the schedules locked (`lock_schedules`), or two
@@ -26,7 +29,7 @@ def record_versions(schedule_ids: Iterable[int], *, now: datetime) -> int:
     rotas = rotas_of(schedule_ids, since=now)
     last = _last_versions(rotas)
     versions = [
-        _version(rota, last.get(pk), now)
+        _version(rota, last.get(pk), now, actor)
         for pk, rota in rotas.items()
         if pk not in last or has_changed(last[pk].spec, rota.spec, now)
     ]
@@ -62,7 +65,9 @@ def _last_versions(schedule_ids: Iterable[int]) -> dict[int, ScheduleVersion]:
     return {row.schedule_id: row for row in rows}
 
 
-def _version(rota: Rota, last: ScheduleVersion | None, now: datetime) -> ScheduleVersion:
+def _version(
+    rota: Rota, last: ScheduleVersion | None, now: datetime, actor: User | None
+) -> ScheduleVersion:
     # What nobody recorded was like this since it was made.
     since = max(now, last.since + TICK) if last else min(rota.schedule.created_at, now)
     return ScheduleVersion(
@@ -70,4 +75,5 @@ def _version(rota: Rota, last: ScheduleVersion | None, now: datetime) -> Schedul
         since=since,
         spec=as_of(rota.spec, since if last is None else now),
         people={str(pk): str(user) for pk, user in rota.people.items()},
+        changed_by=actor,
     )

@@ -16,7 +16,7 @@ from escalations.selectors import LOOK_AHEAD, rotas_of
 from escalations.services.history import TICK, lock_schedules, record_versions
 from escalations.services.people import people_by_id, why_not_pageable
 from escalations.services.spans import Reasons, ahead_of, reasons_against
-from opsknight.errors import Conflict, InvalidInput, NotFound
+from opsknight.errors import Conflict, NotFound
 from opsknight.models import User
 from opsknight.services.audit import changes_of, record_change, values_of
 from opsknight.services.configuration import invalid, record_deletion
@@ -57,7 +57,7 @@ def add_override(
     _write(override)
     changes = changes_of(None, override, FIELDS)
     _record(override, "added", changes, actor=actor, ip=ip)
-    record_versions([schedule.pk], now=now)
+    record_versions([schedule.pk], now=now, actor=actor)
     return override
 
 
@@ -84,7 +84,7 @@ def change_override(
     if changes:
         _write(override)
         _record(override, "changed", changes, actor=actor, ip=ip)
-        record_versions([override.schedule_id], now=now)
+        record_versions([override.schedule_id], now=now, actor=actor)
     return override
 
 
@@ -102,7 +102,7 @@ def end_override(
     override.ends_at = max(whole_minute(now), override.starts_at + TICK)
     override.save(update_fields=["ends_at"])
     _record(override, "ended", changes_of(before, override, ["ends_at"]), actor=actor, ip=ip)
-    record_versions([override.schedule_id], now=now)
+    record_versions([override.schedule_id], now=now, actor=actor)
 
 
 @transaction.atomic
@@ -119,7 +119,7 @@ def delete_override(
         )
     record_deletion(entity=override, fields=FIELDS, action="override.deleted", actor=actor, ip=ip)
     override.delete()
-    record_versions([override.schedule_id], now=now)
+    record_versions([override.schedule_id], now=now, actor=actor)
 
 
 @transaction.atomic
@@ -140,9 +140,7 @@ def take_over(
     rota = rotas_of([schedule.pk], since=now)[schedule.pk]
     present = on_call_at(rota.spec, now)
     if actor.pk in present:
-        raise InvalidInput(
-            "You are on call already.", fields={"user": ["You are on call already."]}
-        )
+        raise invalid({"user": ["You are on call already."]})
     if replaces_id is None and len(present) > 1:
         names = " or ".join(str(rota.people[user_id]) for user_id in present)
         raise invalid({"replaces": [f"Say whose place you take: {names}."]})
@@ -283,9 +281,12 @@ def _reasons_of_people(wanted: OverrideInput) -> Reasons:
             assert_never(kind)
     if wanted.user_id is None and wanted.kind != Override.Kind.REMOVE:
         reasons["user"] = ["Say who comes."]
-    elif wanted.user_id is not None and "user" not in reasons:
-        if reason := why_not_pageable(wanted.user_id, people):
-            reasons["user"] = [reason]
+    elif (
+        wanted.user_id is not None
+        and "user" not in reasons
+        and (reason := why_not_pageable(wanted.user_id, people))
+    ):
+        reasons["user"] = [reason]
     if wanted.replaces_id is not None and wanted.replaces_id not in people:
         reasons["replaces"] = [f"There is no user {wanted.replaces_id}."]
     return reasons

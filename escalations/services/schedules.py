@@ -58,7 +58,7 @@ def create_schedule(
         ip=ip,
         extra=lambda: write_layers(schedule=schedule, layers=layers, before={}, now=now),
     )
-    record_versions([schedule.pk], now=now)
+    record_versions([schedule.pk], now=now, actor=actor)
     return schedule
 
 
@@ -106,7 +106,7 @@ def update_schedule(
         return schedule
     ask_about_gaps(before=before, is_confirmed=is_confirmed, now=now)
     count_version(entity=schedule, actor=actor, now=now)
-    record_versions([schedule.pk], now=now)
+    record_versions([schedule.pk], now=now, actor=actor)
     return schedule
 
 

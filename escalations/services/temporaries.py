@@ -67,7 +67,7 @@ def set_temporary(
     temporary = next(row for row in rows if row.starts_at <= span.starts_at < row.ends_at)
     changes: Changes = {"temporary_schedules": [_described(near), _described(rows)]}
     _record(temporary, "set", changes, actor=actor, ip=ip)
-    record_versions([schedule.pk], now=now)
+    record_versions([schedule.pk], now=now, actor=actor)
     return temporary
 
 
@@ -103,7 +103,7 @@ def cut_temporaries(
         record_change(
             actor=actor, action="temporary_schedule.cut", entity=schedule, changes=changes, ip=ip
         )
-    record_versions([schedule.pk], now=now)
+    record_versions([schedule.pk], now=now, actor=actor)
 
 
 @transaction.atomic
@@ -131,7 +131,7 @@ def end_temporary(
         row.shifts.filter(ends_at__gt=row.ends_at).update(ends_at=row.ends_at)
         after = _described(temporaries_of(row.schedule).filter(pk=row.pk))
         _record(row, "ended", {"temporary_schedule": [before, after]}, actor=actor, ip=ip)
-    record_versions([row.schedule_id], now=now)
+    record_versions([row.schedule_id], now=now, actor=actor)
 
 
 # Checks and rows
