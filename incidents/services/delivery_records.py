@@ -44,7 +44,7 @@ def insert_deliveries(records: Sequence[DeliveryRecord]) -> Statement | None:
     values = [
         (
             r.id, r.integration_id, r.kind, r.via, r.received_at, as_json(dict(r.headers)),
-            as_json(dict(r.query)), r.body, r.verdict, r.reason[:MAX_REASON], r.signature,
+            as_json(dict(r.query)), r.body, str(r.verdict), r.reason[:MAX_REASON], r.signature,
             as_json(r.results), r.was_spooled, r.replay_of,
         )
         for r in records

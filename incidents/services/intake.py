@@ -176,7 +176,8 @@ class _Work:
             if decision.status == "triggered":
                 if self.known.storms.must_fold(received.service_id):
                     return self._fold(received, track)
-                decision = replace(decision, status=track.status)
+                if track.status != decision.status:
+                    decision = replace(decision, status=track.status)
             self._open(track, received, decision)
         if track is None and received.is_beat:
             return Outcome(event.dedup_key, "beat")  # far too many for the table of alerts

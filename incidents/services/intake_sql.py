@@ -317,6 +317,7 @@ def as_json(value: Any) -> str:
     if not value:
         return "[]" if isinstance(value, list) else "{}"
     text = msgspec.json.encode(value)
-    if b"\\u0000" in text or text.count(b"[") + text.count(b"{") > 100:
+    is_deep = len(text) > 200 and text.count(b"[") + text.count(b"{") > 100
+    if is_deep or b"\\u0000" in text:
         text = msgspec.json.encode(storable(value))
     return text.decode()

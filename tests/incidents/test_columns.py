@@ -9,6 +9,7 @@ from django.db import DataError, connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from incidents.models import Delivery
 from incidents.services.columns import array_literal, columns
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +22,7 @@ def as_stored(values: list[Any], kind: str) -> list[Any]:
         return [row[0] for row in cursor.fetchall()]
 
 
-@given(st.lists(st.none() | STORABLE, min_size=1))
+@given(st.lists(st.none() | STORABLE, min_size=1) | st.lists(STORABLE, min_size=1))
 def test_texts_come_through_whatever_is_in_them(values: list[str | None]):
     assert as_stored(values, "text") == values
 
@@ -38,6 +39,12 @@ def test_bytes_come_through(values: list[bytes]):
         ("bool", [True, False, None]),
         ("uuid", [uuid.uuid4(), None]),
         ("timestamptz", [datetime(2026, 3, 29, 1, 30, 0, 123456, UTC), None]),
+        ("bigint", [1, -1]),
+        ("bool", [True, False]),
+        ("uuid", [uuid.uuid4(), uuid.uuid4()]),
+        ("timestamptz", [datetime(2026, 3, 29, 1, 30, 0, 123456, UTC)]),
+        ("text", [None, None]),
+        ("text", [Delivery.Verdict.ACCEPTED, "refused"]),
         ("text", ["NULL", "", "{}", '"', "\\", "a,b", "it's", "\\x00"]),
     ],
 )
@@ -49,6 +56,7 @@ def test_no_rows_are_as_many_empty_arrays():
     assert columns([], 3) == ["{}", "{}", "{}"]
 
 
-def test_a_text_that_postgresql_cannot_hold_is_refused():
+@pytest.mark.parametrize("beside", ["b", None])
+def test_a_text_that_postgresql_cannot_hold_is_refused(beside: str | None):
     with pytest.raises((DataError, ValueError)):
-        as_stored(["a\x00b"], "text")
+        as_stored(["a\x00b", beside], "text")
