@@ -236,6 +236,10 @@ SPECTACULAR_SETTINGS = {
         "UserStatus": "opsknight.models.User.Status",
         "UserRole": "opsknight.models.User.Role",
         "MemberRole": "opsknight.models.TeamMember.Role",
+        "IncidentUrgency": "incidents.models.Incident.Urgency",
+        "StepUrgency": "escalations.models.PolicyStep.Urgency",
+        "DryRunKind": "escalations.foresight.KINDS",
+        "ShiftKind": [(kind, kind) for kind in ("layer", "override", "temporary")],
     },
     "PREPROCESSING_HOOKS": ["opsknight.api.schema.without_trailing_slash"],
     "POSTPROCESSING_HOOKS": [

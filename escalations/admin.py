@@ -14,9 +14,6 @@ from escalations.admin_forms import (
     AnyForm,
     LayerForm,
     MemberForm,
-    StepForm,
-    TargetForm,
-    TargetFormSet,
 )
 from escalations.models import (
     EscalationPolicy,
@@ -26,10 +23,12 @@ from escalations.models import (
     ScheduleLayer,
     StepTarget,
 )
+from escalations.policy_forms import PolicyForm, StepForm, TargetForm, TargetFormSet
 from escalations.selectors import names_of_policies_paging, uses_of_policy
 from escalations.services import policies, schedules
 from escalations.services.rotations import keep_turns, turn_orders
 from opsknight.admin import AuditedModelAdmin
+from opsknight.services.versions import count_version
 from opsknight.web import client_ip
 
 
@@ -39,9 +38,9 @@ class StepTargetInline(TabularInline):  # type: ignore[misc]
     model = StepTarget
     form = TargetForm
     formset = TargetFormSet
-    autocomplete_fields = ("user", "team", "schedule")
+    autocomplete_fields = ("user", "team", "schedule", "destination")
     extra = 0
-    verbose_name_plural = "targets: one user, team or schedule per line"
+    verbose_name_plural = "targets: one user, team, schedule or destination per line"
 
 
 class PolicyStepInline(StackedInline):  # type: ignore[misc]
@@ -64,7 +63,10 @@ class EscalationPolicyAdmin(AuditedModelAdmin):
         ("steps__targets__schedule", AutocompleteSelectFilter),
         ("steps__targets__team", AutocompleteSelectFilter),
         ("steps__targets__user", AutocompleteSelectFilter),
+        ("steps__targets__destination", AutocompleteSelectFilter),
     )
+    form = PolicyForm
+    autocomplete_fields = ("fallback_user", "fallback_team")
     inlines = (PolicyStepInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EscalationPolicy]:
@@ -87,9 +89,10 @@ class EscalationPolicyAdmin(AuditedModelAdmin):
     def save_related(
         self, request: HttpRequest, form: AnyForm, formsets: list[Any], change: bool
     ) -> None:
-        """Number the steps anew, in their order."""
+        """Number the steps anew, in their order; count the version."""
         super().save_related(request, form, formsets, change)
         _number(PolicyStep.objects.filter(policy=form.instance))
+        count_version(entity=form.instance, actor=request.user, now=timezone.now())  # type: ignore[arg-type]
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete it, unless it is used."""

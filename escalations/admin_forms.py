@@ -4,9 +4,9 @@ from typing import Any, TypeAlias
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.forms import BaseInlineFormSet, ModelForm
+from django.forms import ModelForm
 
-from escalations.models import LayerMember, PolicyStep, ScheduleLayer, StepTarget
+from escalations.models import LayerMember, ScheduleLayer
 from escalations.oncall import MAX_LENGTH, Rotation
 from escalations.services.people import why_not_pageable
 from opsknight.models import User
@@ -26,14 +26,6 @@ class NumberedForm(forms.ModelForm):  # type: ignore[type-arg]
     def _get_validation_exclusions(self) -> set[str]:
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return excluded | {"position"}
-
-
-class StepForm(NumberedForm):
-    """One step of a policy."""
-
-    class Meta:
-        model = PolicyStep
-        fields = ("position", "delay_minutes")
 
 
 class LayerForm(NumberedForm):
@@ -75,42 +67,11 @@ class MemberForm(NumberedForm):
         """Newly named people must be pageable; those already there may leave in their own time."""
         user: User | None = self.cleaned_data.get("user")
         if user is not None and "user" in self.changed_data:
-            _check_pageable(user)
+            check_pageable(user)
         return user
 
 
-class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Whom a step pages: exactly one of user, team and schedule."""
-
-    class Meta:
-        model = StepTarget
-        fields = ("user", "team", "schedule")
-
-    def clean_user(self) -> User | None:
-        """Newly named people must be pageable."""
-        user: User | None = self.cleaned_data.get("user")
-        if user is not None and "user" in self.changed_data:
-            _check_pageable(user)
-        return user
-
-
-def _check_pageable(user: User) -> None:
+def check_pageable(user: User) -> None:
+    """Raise ValidationError for somebody who cannot be named."""
     if reason := why_not_pageable(user.pk, {user.pk: user}):
         raise ValidationError(reason)
-
-
-class TargetFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
-    """The targets of one step."""
-
-    def clean(self) -> None:
-        """Refuse the same target twice: the database would, without saying why."""
-        super().clean()
-        seen = set()
-        for form in self.forms:
-            values = getattr(form, "cleaned_data", {})
-            if not values or values.get("DELETE"):
-                continue
-            target = tuple(values.get(name) for name in ("user", "team", "schedule"))
-            if target in seen and any(target):
-                form.add_error(None, "This step names that target already. Remove one of them.")
-            seen.add(target)

@@ -16,6 +16,7 @@ from escalations.services.turns import only_turn
 
 Stage = EscalationRun.Stage
 MAX_MOMENTS = 200
+KINDS = (("step", "Step"), ("fallback", "Fallback"), ("resolve", "Automatic resolve"))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from escalations.dry_run import DryMoment
+from escalations.foresight import KINDS
 from incidents.models import Incident
 from opsknight.api.fields import Instant
 
@@ -21,35 +22,35 @@ class DryRunAskedSerializer(serializers.Serializer[Any]):
     )
 
 
-class WaySerializer(serializers.Serializer[Any]):
+class DryRunWaySerializer(serializers.Serializer[Any]):
     """How somebody would hear of it."""
 
     channel = serializers.CharField()
     wait_minutes = serializers.IntegerField(help_text="Of the personal rule, from the page on.")
 
 
-class HeardSerializer(serializers.Serializer[Any]):
+class DryRunPageSerializer(serializers.Serializer[Any]):
     """Who would be paged."""
 
     type = serializers.ChoiceField(choices=("user", "destination"))
     id = serializers.IntegerField()
     name = serializers.CharField()
     why = serializers.CharField(help_text="`Primary on call`; empty: the step names them.")
-    ways = WaySerializer(many=True)
+    ways = DryRunWaySerializer(many=True)
 
 
-class MomentSerializer(serializers.Serializer[DryMoment]):
+class DryRunMomentSerializer(serializers.Serializer[DryMoment]):
     """One thing that would happen if nobody answered."""
 
     at = Instant()
-    kind = serializers.ChoiceField(choices=("step", "fallback", "resolve"))
+    kind = serializers.ChoiceField(choices=KINDS)
     round = serializers.IntegerField(help_text="From 1.")
     step = serializers.IntegerField(allow_null=True, help_text="From 1.")
     pages = serializers.SerializerMethodField()
     problems = serializers.ListField(child=serializers.CharField())
     notes = serializers.ListField(child=serializers.CharField())
 
-    @extend_schema_field(HeardSerializer(many=True))
+    @extend_schema_field(DryRunPageSerializer(many=True))
     def get_pages(self, moment: DryMoment) -> list[dict[str, Any]]:
         """Everybody who would be paged."""
         return [
@@ -58,7 +59,7 @@ class MomentSerializer(serializers.Serializer[DryMoment]):
                 "id": one.id,
                 "name": one.name,
                 "why": one.why,
-                "ways": WaySerializer(ways, many=True).data,
+                "ways": DryRunWaySerializer(ways, many=True).data,
             }
             for one, ways in moment.heard
         ]
@@ -68,4 +69,4 @@ class DryRunSerializer(serializers.Serializer[Any]):
     """Everything that would happen, in order; at most 200 things."""
 
     at = Instant()
-    moments = MomentSerializer(many=True)
+    moments = DryRunMomentSerializer(many=True)

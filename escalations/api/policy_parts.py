@@ -23,7 +23,7 @@ from opsknight.api.fields import Instant, ModelSerializer, Part
 MAX_REPEATS = 100
 
 
-class TargetSerializer(Part):
+class StepTargetSerializer(Part):
     """Whom a step pages: a user, everybody of a team, its lead only, who is on call in a schedule,
     or a destination (a channel of a team, an outgoing webhook)."""
 
@@ -37,7 +37,7 @@ class TargetSerializer(Part):
         return {"type": found["kind"], "id": found["id"], "name": found["label"]}
 
 
-class WindowSerializer(Part):
+class StepWindowSerializer(Part):
     """When a step may be taken, on the clock of the policy."""
 
     weekdays = WeekdaysField(
@@ -49,14 +49,14 @@ class WindowSerializer(Part):
     )
 
 
-class ConditionSerializer(Part):
+class StepConditionSerializer(Part):
     """Hold before a step until more than `alerts` alerts came within `minutes`."""
 
     alerts = serializers.IntegerField(min_value=1, max_value=MAX_ALERTS)
     minutes = serializers.IntegerField(min_value=1, max_value=WEEK_MINUTES)
 
 
-class StepSerializer(Part):
+class PolicyStepSerializer(Part):
     """Wait, then page every target at once. The place in the list is the order."""
 
     delay_minutes = serializers.IntegerField(
@@ -73,11 +73,11 @@ class StepSerializer(Part):
     is_round_robin = serializers.BooleanField(
         default=False, help_text="Page one of its people per incident, each in turn."
     )
-    window = WindowSerializer(
+    window = StepWindowSerializer(
         default=None, allow_null=True, help_text="Outside of it the step is passed over at once."
     )
-    condition = ConditionSerializer(default=None, allow_null=True)
-    targets = TargetSerializer(many=True, max_length=MAX_TARGETS)  # type: ignore[call-arg]
+    condition = StepConditionSerializer(default=None, allow_null=True)
+    targets = StepTargetSerializer(many=True, max_length=MAX_TARGETS)  # type: ignore[call-arg]
 
     def to_representation(self, step: PolicyStep) -> dict[str, Any]:
         """The columns of a window and of a condition, put together."""
@@ -96,14 +96,14 @@ class StepSerializer(Part):
             "is_round_robin": step.is_round_robin,
             "window": window,
             "condition": condition,
-            "targets": TargetSerializer(step.targets.all(), many=True).data,
+            "targets": StepTargetSerializer(step.targets.all(), many=True).data,
         }
 
 
 class PolicySerializer(ModelSerializer):
     """Steps, gone through once and then repeated, until somebody acknowledges."""
 
-    steps = StepSerializer(many=True, max_length=MAX_STEPS)  # type: ignore[call-arg]
+    steps = PolicyStepSerializer(many=True, max_length=MAX_STEPS)  # type: ignore[call-arg]
     version = serializers.IntegerField(
         required=False,
         min_value=1,

@@ -39,13 +39,15 @@ def inline(prefix: str, *rows: Fields, initial: int = 0) -> Fields:
 
 def step(position: int, delay: int, *targets: Fields) -> Fields:
     """A step with its targets."""
-    return {"position": position, "delay_minutes": delay} | inline("targets", *targets)
+    fields: Fields = {"position": position, "delay_minutes": delay, "urgency": "any"}
+    return fields | inline("targets", *targets)
 
 
 def policy_fields(*steps: Fields, **fields: object) -> Fields:
     """What the page of a policy posts."""
     values: Fields = {"name": "Payments first", "description": "", "repeat_times": 2}
-    return values | {"repeat_after_minutes": 5} | fields | inline("steps", *steps)
+    values |= {"repeat_after_minutes": 5, "time_zone": "UTC"}
+    return values | fields | inline("steps", *steps)
 
 
 def layer(*members: Fields, **fields: object) -> Fields:
@@ -120,7 +122,7 @@ def test_positions_are_numbered_anew_in_their_order(admin: Client, bob: User) ->
 @pytest.mark.parametrize(
     ("kinds", "words"),
     [
-        (("user", "team"), "Choose exactly one: a user, a team or a schedule."),
+        (("user", "team"), "Choose exactly one: a user, a team, a schedule or a destination."),
         (("user",), None),
     ],
 )
