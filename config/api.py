@@ -10,8 +10,13 @@ from rest_framework.routers import SimpleRouter
 
 from config.health import health
 from escalations.api.calendar_feeds import FeedViewSet
+from escalations.api.escalate import EscalateViewSet
+from escalations.api.oncall import MyShiftsViewSet, OnCallViewSet
+from escalations.api.overrides import OverrideViewSet
 from escalations.api.policies import PolicyViewSet
 from escalations.api.schedules import ScheduleViewSet
+from escalations.api.swaps import SwapRequestViewSet
+from escalations.api.temporaries import TemporaryViewSet
 from incidents.api.changes import ChangeViewSet
 from incidents.api.deliveries import DeliveryViewSet
 from incidents.api.events import EventViewSet
@@ -30,6 +35,7 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
     return JsonResponse(error_body("not_found", "There is nothing at this address."), status=404)
 
 
+OF_SCHEDULE = "schedules/(?P<schedule_pk>[0-9]{1,19})"
 router = SimpleRouter()
 # A redirect would turn a POST into a GET, so both forms are the address.
 router.trailing_slash = "/?"
@@ -43,13 +49,23 @@ router.register("heartbeats", HeartbeatViewSet, basename="heartbeat")
 router.register("incidents", IncidentViewSet, basename="incident")
 router.register("integrations", IntegrationViewSet, basename="integration")
 router.register("maintenance-windows", WindowViewSet, basename="maintenance-window")
+router.register("me/shifts", MyShiftsViewSet, basename="my-shift")
+router.register("on-call", OnCallViewSet, basename="on-call")
 router.register("schedules", ScheduleViewSet, basename="schedule")
+router.register(f"{OF_SCHEDULE}/overrides", OverrideViewSet, basename="override")
+router.register(f"{OF_SCHEDULE}/swap-requests", SwapRequestViewSet, basename="swap-request")
+router.register(f"{OF_SCHEDULE}/temporary-schedules", TemporaryViewSet, basename="temporary")
 router.register("services", ServiceViewSet, basename="service")
 router.register("teams", TeamViewSet, basename="team")
 router.register("users", UserViewSet, basename="user")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include(router.urls)),
+    re_path(
+        r"^v1/incidents/(?P<pk>[0-9]{1,19})/escalate/?$",
+        EscalateViewSet.as_view({"post": "create"}),
+        name="incident-escalate",
+    ),
     re_path(r"^schema/?$", SpectacularAPIView.as_view(), name="schema"),
     # The slash is part of it: the page's Content-Security-Policy is relaxed below /api/docs/.
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),

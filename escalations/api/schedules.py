@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from escalations.api.oncall import OnCallQueries
+from escalations.api.overrides import OverrideActions
 from escalations.api.parts import LayerSerializer, PersonSerializer
 from escalations.models import Schedule
 from escalations.selectors import (
@@ -69,7 +70,7 @@ class PutOnCallSerializer(serializers.Serializer[Any]):
     list=extend_schema(summary="List schedules"),
     retrieve=extend_schema(summary="Get a schedule"),
 )
-class ScheduleViewSet(OnCallQueries):
+class ScheduleViewSet(OverrideActions, OnCallQueries):
     """Schedules. Everybody sees them, responders change them."""
 
     read_scope = ApiKey.Scope.SCHEDULES_READ

@@ -27,7 +27,6 @@ from escalations.selectors.rotas import LOOK_AHEAD, Rota, rotas_of
 from escalations.selectors.schedules import schedule_ids_recorded_with, schedule_ids_with
 from opsknight.wall_clock import FIRST_YEAR, whole_minute
 
-
 _BEGINNING = datetime(FIRST_YEAR + 1, 1, 1, tzinfo=UTC)
 
 

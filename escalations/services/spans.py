@@ -32,9 +32,7 @@ def reasons_against(starts_at: datetime, ends_at: datetime, *, now: datetime) ->
     if whole_minute(ends_at) <= whole_minute(starts_at):
         return {"ends_at": ["The end must be at least a minute later than the start."]}
     if whole_minute(ends_at) <= whole_minute(now):
-        return {
-            "ends_at": ["This is over. What was cannot be changed: choose an end ahead of now."]
-        }
+        return {"ends_at": ["This is over, and what was cannot be changed. Choose an end ahead."]}
     return {}
 
 

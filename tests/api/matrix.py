@@ -190,6 +190,91 @@ SCHEDULES = [
     ),
     _write("schedules", "PATCH", "schedules/{schedule}", SEEN_NOT_DONE, {"name": "New"}),
     _write("schedules", "DELETE", "schedules/{schedule}", (403, 403, 204, 204)),
+    _write(
+        "schedules",
+        "POST",
+        "schedules/{schedule}/layers/{layer}/put-on-call",
+        SEEN_NOT_DONE,
+        {"user": "{carol}"},
+    ),
+]
+LATER = {"starts_at": "2190-01-01T00:00:00Z", "ends_at": "2190-01-01T01:00:00Z"}
+CHANGED = (403, 403, 201, 201)
+ON_CALL = [
+    _read("schedules", "on-call"),
+    _read("schedules", "me/shifts"),
+    *[
+        _read("schedules", f"schedules/{{schedule}}/{question}")
+        for question in ("shifts", "final", "gaps", "hours")
+    ],
+]
+ADDED = LATER | {"kind": "add", "user": "{dan}"}
+OVERRIDES = [
+    _read("schedules", "schedules/{schedule}/overrides"),
+    _read("schedules", "schedules/{schedule}/overrides/{override}"),
+    _write("schedules", "POST", "schedules/{schedule}/overrides", CHANGED, ADDED),
+    _write("schedules", "PUT", "schedules/{schedule}/overrides/{override}", SEEN_NOT_DONE, ADDED),
+    _write(
+        "schedules", "DELETE", "schedules/{schedule}/overrides/{override}", (403, 403, 204, 204)
+    ),
+    _write("schedules", "POST", "schedules/{schedule}/overrides/{begun}/end", SEEN_NOT_DONE),
+    _write(
+        "schedules",
+        "POST",
+        "schedules/{schedule}/cover",
+        CHANGED,
+        LATER | {"user": "{carol}", "by": "{dan}"},
+    ),
+    _write(
+        "schedules",
+        "POST",
+        "schedules/{schedule}/take-over",
+        CHANGED,
+        {"until": "2190-01-01T00:00:00Z"},
+    ),
+]
+TEMPORARIES = [
+    _read("schedules", "schedules/{schedule}/temporary-schedules"),
+    _read("schedules", "schedules/{schedule}/temporary-schedules/{temporary}"),
+    _write(
+        "schedules",
+        "POST",
+        "schedules/{schedule}/temporary-schedules",
+        CHANGED,
+        LATER | {"shifts": [LATER | {"user": "{dan}"}]},
+    ),
+    _write(
+        "schedules",
+        "DELETE",
+        "schedules/{schedule}/temporary-schedules/{temporary}",
+        (403, 403, 204, 204),
+    ),
+    _write(
+        "schedules", "POST", "schedules/{schedule}/temporary-schedules/cut", SEEN_NOT_DONE, LATER
+    ),
+]
+SWAPS = [  # of one's own shifts; anybody else may take them
+    _read("schedules", "schedules/{schedule}/swap-requests"),
+    _read("schedules", "schedules/{schedule}/swap-requests/{swap}"),
+    _write(
+        "schedules",
+        "POST",
+        "schedules/{schedule}/swap-requests",
+        (400, 201, 400, 400),
+        LATER | {"starts_at": "2189-12-30T00:00:00Z", "ends_at": "2189-12-31T00:00:00Z"},
+    ),
+    _write(
+        "schedules",
+        "POST",
+        "schedules/{schedule}/swap-requests/{swap}/take",
+        (200, 409, 200, 200),
+    ),
+    _write(
+        "schedules",
+        "POST",
+        "schedules/{schedule}/swap-requests/{swap}/cancel",
+        (403, 200, 200, 200),
+    ),
 ]
 PEOPLE = [
     _read("users", "users"),
@@ -245,6 +330,10 @@ ENDPOINTS = [
     *POLICIES,
     *CALENDAR_FEEDS,
     *SCHEDULES,
+    *ON_CALL,
+    *OVERRIDES,
+    *TEMPORARIES,
+    *SWAPS,
     *PEOPLE,
     *INCIDENTS,
 ]

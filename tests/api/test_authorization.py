@@ -1,6 +1,7 @@
 """Every endpoint for every member of the cast: 401, 404 out of sight, 403 in sight only."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,11 +19,16 @@ from tests.factories import (
     IncidentFactory,
     IntegrationFactory,
     MaintenanceWindowFactory,
+    OverrideFactory,
     PolicyFactory,
     ScheduleFactory,
     ServiceFactory,
+    SwapRequestFactory,
+    TemporaryScheduleFactory,
+    UserFactory,
 )
 
+LATER = datetime(2190, 1, 1, tzinfo=UTC)
 CAST = ("eve", "carol", "bob", "alice")
 
 
@@ -30,6 +36,8 @@ CAST = ("eve", "carol", "bob", "alice")
 def world(team: Team, service: Service, carol: Asker) -> dict[str, Any]:
     """One object of each sort, by the name that the table uses."""
     teamless = ServiceFactory(name="Website")
+    schedule = ScheduleFactory(members=[carol.user])
+    later = {"schedule": schedule, "starts_at": LATER, "ends_at": LATER + timedelta(hours=1)}
     return {
         "team": team.pk,
         "carol": carol.user.pk,
@@ -43,7 +51,13 @@ def world(team: Team, service: Service, carol: Asker) -> dict[str, Any]:
         "policy": PolicyFactory(steps=[(0, [carol.user])]).pk,
         "channel": DestinationFactory(team=team).pk,
         "hook": DestinationFactory().pk,
-        "schedule": ScheduleFactory(members=[carol.user]).pk,
+        "dan": UserFactory(name="Dan").pk,
+        "schedule": schedule.pk,
+        "layer": schedule.layers.get().pk,
+        "override": OverrideFactory(user=UserFactory(), **later).pk,
+        "begun": OverrideFactory(user=UserFactory(), schedule=schedule).pk,
+        "temporary": TemporaryScheduleFactory(**later).pk,
+        "swap": SwapRequestFactory(requester=carol.user, **later).pk,
         "feed": CalendarFeedFactory(owner=carol.user).pk,
         "public": IncidentFactory(service=service).pk,
         "private": IncidentFactory(service=service, visibility="private").pk,
