@@ -119,8 +119,11 @@ def draw_chart(
     now: datetime,
     names: Mapping[int, str],
     tones: Mapping[int, int],
+    is_narrow: bool = False,
 ) -> Chart:
     """Place all bars of a window [start, end); `names` and `tones` by user id.
+
+    `is_narrow`: for half a page, with shorter texts.
 
     Raises ValueError for a window without time.
     """
@@ -133,7 +136,7 @@ def draw_chart(
         ends_at=scale.end,
         zone=zone,
         rows=tuple(_draw_row(row, scale, now, names, tones) for row in rows),
-        ticks=tuple(_ticks(scale, days)),
+        ticks=tuple(_ticks(scale, days, is_narrow=is_narrow)),
         shades=tuple(_shades(scale, days)),
         now_x=_percent(scale.at(now)) if scale.start <= now < scale.end else "",
     )
@@ -273,19 +276,21 @@ def _piece(
         width=_percent(right - left),
         y=y,
         height=LANE,
-        text="" if bar.kind == "many" else _fitting(name, right - left),
+        text=_text_of(bar, name, right - left),
         title=title,
         tone=0 if bar.user_id is None else tones.get(bar.user_id, 1),
         is_past=bar.ends_at <= now,
     )
 
 
-def _fitting(name: str, width: float) -> str:
+def _text_of(bar: Bar, name: str, width: float) -> str:
     """The name, the first name or the initials: the longest one for which there is room."""
     words = name.split() or ["?"]
     initials = "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
     room = width / 100 * ASSUMED_WIDTH - TEXT_PAD
-    texts = (name, words[0], initials)
+    if bar.kind == "many":
+        return ""
+    texts = (name,) if bar.user_id is None else (name, words[0], initials)
     return next((text for text in texts if len(text) * PER_CHARACTER <= room), "")
 
 
@@ -300,11 +305,16 @@ def _days(scale: Scale) -> Iterator[tuple[date, datetime]]:
         day += timedelta(days=1)
 
 
-def _ticks(scale: Scale, days: Sequence[tuple[date, datetime]]) -> Iterator[Tick]:
+def _ticks(
+    scale: Scale, days: Sequence[tuple[date, datetime]], *, is_narrow: bool
+) -> Iterator[Tick]:
     if len(days) <= 2:
         yield from _hour_ticks(scale)
         return
-    form = "{0:%a} {1} {0:%b}" if len(days) <= 8 else "{0:%a} {1}" if len(days) <= 15 else "{1}"
+    forms = (
+        ("{0:%a} {1}", "{1}", "{1}") if is_narrow else ("{0:%a} {1} {0:%b}", "{0:%a} {1}", "{1}")
+    )
+    form = forms[0] if len(days) <= 8 else forms[1] if len(days) <= 15 else forms[2]
     for day, instant in days:
         if instant >= scale.start:
             is_major = len(days) <= 15 or day.weekday() == 0

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, When
 
 from escalations.models import (
     ImportedShift,
@@ -23,7 +23,8 @@ def listed_schedules(user: User, *, only_mine: bool = False, text: str = "") -> 
     """
     takes_turns = LayerMember.objects.filter(layer__schedule=OuterRef("pk"), user=user)
     of_team = Q(team__in=user.teams.order_by().values("pk"))
-    mine = ExpressionWrapper(Q(Exists(takes_turns)) | of_team, output_field=BooleanField())
+    # Not the bare condition: for a schedule without a team it would be NULL, which sorts first.
+    mine = Case(When(Q(Exists(takes_turns)) | of_team, then=True), default=False)
     schedules = visible_schedules(user).annotate(is_mine=mine)
     if only_mine:
         schedules = schedules.filter(is_mine=True)

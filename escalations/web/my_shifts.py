@@ -15,11 +15,13 @@ from escalations import oncall, selectors
 from escalations.models import Schedule, SwapRequest
 from escalations.oncall import Shift
 from escalations.selectors import Rota
+from escalations.web.feeds import feeds_panel
+from escalations.web.shift_lists import merged_shifts
 from incidents.web.answers import signed_in
 from opsknight.models import User
 
 AHEAD = timedelta(days=60)
-MARGIN = timedelta(days=31)  # a shift that began earlier is said to have begun then
+MARGIN = timedelta(days=31)  # shifts beyond it are cut
 MAX_SHOWN = 200
 
 
@@ -41,7 +43,7 @@ def my_shifts(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     requests = list(selectors.my_swaps(user, now=now))
     shifts = my_next_shifts(user, requests, now=now)
-    context = {
+    context = feeds_panel(user, None) | {
         "shifts": shifts[:MAX_SHOWN],
         "has_more": len(shifts) > MAX_SHOWN,
         "current": [mine for mine in shifts if mine.is_now],
@@ -72,8 +74,9 @@ def my_next_shifts(user: User, requests: list[SwapRequest], *, now: datetime) ->
 
 def next_shifts_of(rota: Rota, user: User, *, now: datetime) -> list[Shift]:
     """The shifts of a person that are not over, the present one from its start; no query."""
-    shifts = oncall.shifts_of(rota.spec, user.pk, now - MARGIN, now + AHEAD)
-    return [shift for shift in shifts if shift.ends_at > now]
+    shifts = oncall.shifts_of(rota.spec, user.pk, now - MARGIN, now + AHEAD + MARGIN)
+    soon = now + AHEAD
+    return [s for s in merged_shifts(shifts) if s.ends_at > now and s.starts_at < soon]
 
 
 def _is_asked(schedule: Schedule, shift: Shift, requests: list[SwapRequest]) -> bool:

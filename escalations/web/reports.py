@@ -16,6 +16,7 @@ from escalations import oncall, selectors
 from escalations.fairness import Load, loads_of
 from escalations.timeline_svg import day_start, tones_of
 from escalations.web.schedule_shell import shell_of
+from escalations.web.shift_lists import merged_shifts
 from escalations.web.shown import View, Window, read_day, read_window
 from escalations.web.timeline import GONE
 from incidents.web.answers import signed_in
@@ -76,7 +77,7 @@ def weeks_of(plan: oncall.Plan, window: Window, names: Mapping[int, str]) -> lis
     last = window.after - timedelta(days=1)
     count = (last + timedelta(days=6 - last.weekday()) - first).days + 1
     starts = [day_start(first + timedelta(days=n), window.zone) for n in range(count + 1)]
-    shifts = oncall.shifts_between(plan, starts[0], starts[-1])
+    shifts = merged_shifts(oncall.shifts_between(plan, starts[0], starts[-1]))
     gaps = oncall.gaps_between(plan, starts[0], starts[-1])
     tones = tones_of({*names, *(shift.user_id for shift in shifts)})
     days = []
@@ -144,7 +145,7 @@ def hours(request: HttpRequest, pk: int) -> HttpResponse:
         chronicle = selectors.chronicles_of([shown.pk], now=now, start=start)[shown.pk]
         if chronicle.rota.problem:
             raise ValueError(chronicle.rota.problem)
-        shifts = oncall.shifts_between(chronicle.history, start, end)
+        shifts = merged_shifts(oncall.shifts_between(chronicle.history, start, end))
         loads = loads_of(shifts, start=start, end=end, zone=shown.time_zone)
         gaps = oncall.gaps_between(chronicle.history, start, end)
         context |= {

@@ -177,7 +177,7 @@ def read_window(
     is_mine = query.get("zone") == MINE and viewer_zone != zone
     shown_zone = viewer_zone if is_mine else zone
     wanted = query.get("view", "")
-    view = View(wanted) if wanted in View else default
+    view = View(wanted) if wanted in list(View) else default
     today = wall_time(now, shown_zone).date()
     asked = read_day(query.get("from", ""))
     first = _snapped(asked or today, view)

@@ -17,6 +17,7 @@ from escalations.timeline_svg import (
     draw_chart,
     tones_of,
 )
+from escalations.web.shift_lists import merged_shifts
 from escalations.web.shown import Span
 
 # Shifts are calculated this far beyond the window, so that those at its edges say their whole time.
@@ -78,7 +79,8 @@ def timeline_of(
     that cannot be calculated.
     """
     rota, names = chronicle.rota, chronicle.names
-    shifts = oncall.shifts_between(chronicle.history, window.start - MARGIN, window.end + MARGIN)
+    start, end = window.start - MARGIN, window.end + MARGIN
+    shifts = merged_shifts(oncall.shifts_between(chronicle.history, start, end))
     tones = tones_of({*names, *(shift.user_id for shift in shifts)})
     above = [*_layer_rows(rota, window), _override_row(overrides), _temporary_row(temporaries)]
     rows = [row for row, _, layer in above if layer or _is_shown(row, window)]
@@ -101,12 +103,12 @@ def preview_of(rota: Rota, *, layer_id: int | None, window: Span, now: datetime)
     """Two rows: one layer by itself, and who would be on call; raises one of UNREADABLE."""
     start, end = window.start - MARGIN, window.end + MARGIN
     names = {pk: str(user) for pk, user in rota.people.items()}
-    shifts = oncall.shifts_between(rota.spec, start, end)
+    shifts = merged_shifts(oncall.shifts_between(rota.spec, start, end))
     tones = tones_of(names)
     own = [row for row in _layer_rows(rota, window) if row[2] and row[2].pk == layer_id]
     rows = [*(row for row, _, _ in own)]
     rows.append(Row(FINAL, [_bar(shift) for shift in shifts], draws_gaps=True))
-    chart = _chart(rows, window, now, names, tones)
+    chart = _chart(rows, window, now, names, tones, is_narrow=True)
     return Timeline(
         chart=chart,
         rows=tuple(
@@ -155,6 +157,7 @@ def _chart(
     now: datetime,
     names: Mapping[int, str],
     tones: Mapping[int, int],
+    is_narrow: bool = False,
 ) -> Chart:
     return draw_chart(
         rows,
@@ -164,6 +167,7 @@ def _chart(
         now=now,
         names=names,
         tones=tones,
+        is_narrow=is_narrow,
     )
 
 
