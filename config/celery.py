@@ -70,6 +70,10 @@ def _sweep(task: str, seconds: float, queue: str, **kwargs: str) -> dict[str, ob
 
 app.conf.beat_schedule = {
     "run due escalation steps": _sweep("escalations.tasks.run_due_steps", 2, "escalations"),
+    "withdraw acknowledgements": _sweep("escalations.tasks.withdraw_timed_out", 10, "escalations"),
+    # Beside the engine's own queue: they must work when that one stands.
+    "audit the engine": _sweep("escalations.tasks.audit_engine", 60, "default"),
+    "tell the outside": _sweep("escalations.tasks.tell_outside", 10, "default"),
     "open missed heartbeats": _sweep("incidents.tasks.open_missed_heartbeats", 5, "escalations"),
     "prune deliveries": _sweep("incidents.tasks.prune_deliveries", 300, "default"),
     "cancel settled pages": _sweep("notifications.tasks.cancel_settled_pages", 10, "default"),
@@ -77,6 +81,7 @@ app.conf.beat_schedule = {
     "follow maintenance": _sweep("incidents.tasks.follow_maintenance", 5, "escalations"),
     "resolve what is quiet": _sweep("incidents.tasks.resolve_quiet", 10, "default"),
     "follow schedules": _sweep("escalations.tasks.follow_schedules", 30, "default"),
+    "tell on call": _sweep("escalations.tasks.tell_on_call", 30, "default"),
     "import due calendars": _sweep("escalations.tasks.import_due_calendars", 20, "default"),
     "forget what is old": _sweep("opsknight.tasks.forget_expired", 600, "default"),
     **{

@@ -6,7 +6,16 @@ from celery import shared_task
 from django.core.cache import cache
 from django.utils import timezone
 
-from escalations.services import calendar_imports, engine, history, swaps
+from escalations.services import (
+    ack_timeouts,
+    auditor,
+    calendar_imports,
+    engine,
+    history,
+    outward_heartbeat,
+    swaps,
+    telling,
+)
 from opsknight.wake import DEFAULT_QUEUES, Wake, send_nudge
 
 # After this long a backlog goes on in a new message, so that a worker can be stopped in between.
@@ -23,11 +32,42 @@ def run_due_steps() -> None:
     moved their timer.
     """
     ends_at = time.monotonic() + ENOUGH_SECONDS
-    while engine.run_due_steps():
+    steps = 0
+    while taken := engine.run_due_steps():
+        steps += taken
         if time.monotonic() > ends_at:
             send_nudge(Wake.ESCALATE, queue=DEFAULT_QUEUES[Wake.ESCALATE])
             break
-    engine.record_pass()
+    engine.record_pass(steps=steps)
+
+
+@shared_task(name="escalations.tasks.withdraw_timed_out")
+def withdraw_timed_out() -> None:
+    """Trigger incidents again whose acknowledgement has timed out.
+
+    Safe to run twice because incidents are claimed with SKIP LOCKED, and a withdrawn
+    acknowledgement is not found again.
+    """
+    ack_timeouts.withdraw_timed_out()
+
+
+@shared_task(name="escalations.tasks.audit_engine", time_limit=120)
+def audit_engine() -> None:
+    """Find incidents that should have moved and did not; not in the engine's own queue.
+
+    Safe to run twice because incidents are claimed with SKIP LOCKED, and one that was started again
+    is not found again.
+    """
+    auditor.audit_engine()
+
+
+@shared_task(name="escalations.tasks.tell_outside", time_limit=60)
+def tell_outside() -> None:
+    """Ask for the heartbeat address while the engine is healthy.
+
+    Safe to run twice because whoever claims the due heartbeat moves it on.
+    """
+    outward_heartbeat.tell_outside()
 
 
 @shared_task(name="escalations.tasks.import_due_calendars")
@@ -55,3 +95,13 @@ def follow_schedules() -> None:
     now = timezone.now()
     history.record_unrecorded_versions(now=now)
     swaps.expire_swaps(now=now)
+
+
+@shared_task(name="escalations.tasks.tell_on_call")
+def tell_on_call() -> None:
+    """Tell people of their shifts, teams of gaps, and channels of who is on call.
+
+    Safe to run twice because every notice has a cause that is told once, and what was told is
+    written under a lock.
+    """
+    telling.tell_on_call(now=timezone.now())
