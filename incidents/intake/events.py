@@ -99,6 +99,8 @@ def one_line(text: object, limit: int) -> str:
     """A clean single line: control characters become spaces, NFC, shortened with "…"."""
     if not isinstance(text, str):
         text = "" if text is None else str(text)
+    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()  # most texts; nothing below would change them
     # Cut before normalising: a title of megabytes must not cost megabytes of work.
     line = _SPACES.sub(" ", text[: limit * 4].translate(_CONTROL)).strip()
     line = unicodedata.normalize("NFC", line)

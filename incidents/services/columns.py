@@ -44,7 +44,7 @@ _WRITERS: Final[dict[type, Callable[[list[Any]], str]]] = {
     str: _texts,
     int: _plain,
     bool: _plain,
-    UUID: lambda column: ",".join(["%032x" % value.int for value in column]),
+    UUID: lambda column: ",".join([f"{value.int:032x}" for value in column]),
     NoneType: lambda column: ",".join(["NULL"] * len(column)),
     bytes: lambda column: ",".join([f'"\\\\x{value.hex()}"' for value in column]),
     datetime: lambda column: ",".join([f'"{value.isoformat()}"' for value in column]),
