@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.test import TransactionTestCase
 from pytest_django import Settings
 
-from tests.stack import Stack, start_stack, temporary_home
+from tests.emptying import empty_tables
 
 
-@pytest.fixture(scope="session")
-def running_stack() -> Iterator[Stack]:
-    """One running OpsKnight for all tests that only look at it and clean up behind themselves."""
-    with temporary_home() as home, start_stack(home) as stack:
-        yield stack
+@pytest.fixture(scope="session", autouse=True)
+def quick_emptying() -> Iterator[None]:
+    """What tests commit is removed in milliseconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
+        yield
 
 
 @pytest.fixture(scope="session")
