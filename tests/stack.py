@@ -1,10 +1,11 @@
 """A whole running OpsKnight for tests: supervisor, servers, web, workers and beat, as `make run`.
 
-`with start_stack() as stack: stack.base_url` is all that most tests need; `running_stack` in
-conftest.py shares one for the session.
+`with start_stack(home) as stack: stack.base_url` is all that most tests need. A start costs 20 s of
+processor time: the tests of e2e/ share one (`fresh_stack`), and so do those of flows/ (`flow`).
 """
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
@@ -29,6 +30,20 @@ STOP_SECONDS = 15.0
 NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "DATABASE_POOL_SIZE", "EMAIL_URL", "MAKELEVEL")
 # Collecting static files takes seconds: the stacks of one machine share them.
 SHARED_STATIC = ROOT / ".pytest_cache" / "static"
+# Runs each line of its input, which is code as JSON, and answers with a line.
+SHELL = """
+import json, sys, traceback
+from django.db import connection
+for line in sys.stdin:
+    names = {"answer": None}
+    try:
+        exec(json.loads(line), names)
+        said = {"answer": names["answer"]}
+    except Exception:
+        said = {"error": traceback.format_exc()}
+    connection.close()
+    print(json.dumps(said), flush=True)
+"""
 ADMIN_EMAIL = "alice@example.com"
 ADMIN_PASSWORD = "Correct-Horse-7-Battery"
 
@@ -76,6 +91,7 @@ class Stack:
         self.port = port
         self.base_url = f"http://127.0.0.1:{port}"
         self.env = stack_environment(home, port, env)
+        self._shell: subprocess.Popen[str] | None = None
         self.log_path = home / "supervisor.log"
         with self.log_path.open("wb") as log:
             self.supervisor = subprocess.Popen(
@@ -129,6 +145,28 @@ class Stack:
             text=True,
         ).stdout
 
+    def run(self, code: str) -> Any:
+        """Run code with this installation's models; what it leaves in `answer` comes back.
+
+        One process runs all of it: to start Django takes longer than what the tests want of it.
+        """
+        if self._shell is None:
+            self._shell = subprocess.Popen(
+                [sys.executable, "manage.py", "shell", "-v0", "-c", SHELL],
+                cwd=ROOT,
+                env=self.env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                preexec_fn=die_with_parent(signal.SIGKILL),
+            )
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        print(json.dumps(code), file=self._shell.stdin, flush=True)
+        said = json.loads(self._shell.stdout.readline() or '{"error": "The shell has ended."}')
+        assert "error" not in said, said["error"]
+        return said["answer"]
+
     def kill_part(self, name: str) -> None:
         """Kill -9 one part; the supervisor starts it again."""
         os.kill(self.pids()[name], signal.SIGKILL)
@@ -140,6 +178,9 @@ class Stack:
 
     def stop(self) -> None:
         """Stop everything and check that nothing is left; harmless when repeated."""
+        if self._shell is not None:
+            self._shell.communicate()  # the end of its input ends it
+            self._shell = None
         if self.supervisor.poll() is None:
             self.supervisor.terminate()
             try:
@@ -162,6 +203,23 @@ def start_stack(home: Path, env: Mapping[str, str] | None = None, port: int | No
         stack.stop()
         raise
     return stack
+
+
+def refused_start(home: Path, **env: str) -> str:
+    """Start a supervisor that must refuse at once; the one line that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "config.supervisor"],
+        cwd=ROOT,
+        env=stack_environment(home, free_port(), env),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
 
 
 def _part(child: psutil.Process) -> str:

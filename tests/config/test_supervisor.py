@@ -1,7 +1,6 @@
 """`python -m config.supervisor`, started for real: what `make run` promises."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -10,7 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psutil
 import psycopg
 import pytest
@@ -20,8 +18,8 @@ from tests.processes import processes_of, wait_until
 from tests.stack import (
     ROOT,
     STOP_SECONDS,
-    Stack,
     free_port,
+    refused_start,
     stack_environment,
     start_stack,
     temporary_home,
@@ -34,81 +32,6 @@ SECOND_START_SECONDS = 30.0  # measured: 5 on two idle cores; the cores of tests
 def home() -> Iterator[Path]:
     with temporary_home() as folder:
         yield folder
-
-
-def refused_start(home: Path, **env: str) -> str:
-    """Start a supervisor that must refuse at once; the one line that it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "config.supervisor"],
-        cwd=ROOT,
-        env=stack_environment(home, free_port(), env),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert done.returncode == 1
-    assert done.stdout == ""
-    lines = done.stderr.splitlines()
-    assert len(lines) == 1, done.stderr
-    return lines[0]
-
-
-def is_ready(stack: Stack) -> bool:
-    try:
-        answer = httpx.get(f"{stack.base_url}/api/health?mode=readiness", timeout=5)
-    except httpx.HTTPError:
-        return False
-    return answer.status_code == 200
-
-
-def test_everything_runs_when_the_ready_line_is_printed(running_stack: Stack) -> None:
-    assert set(running_stack.pids()) == {"postgres", "redis", "web", "beat", *QUEUES}
-
-
-def test_each_line_carries_time_and_name(running_stack: Stack) -> None:
-    odd = [
-        line
-        for line in running_stack.log.splitlines()
-        if not re.match(r"\d\d:\d\d:\d\d [a-z]+ +\| ", line + " ")
-    ]
-
-    assert odd == []
-
-
-def test_a_killed_worker_is_started_again(running_stack: Stack) -> None:
-    before = running_stack.pids()["sms"]
-
-    running_stack.kill_part("sms")
-
-    wait_until(lambda: running_stack.pids().get("sms", before) != before, 10, "the worker is back")
-
-
-@pytest.mark.parametrize("server", ["redis", "postgres"])
-def test_a_killed_server_is_started_again_and_used(running_stack: Stack, server: str) -> None:
-    running_stack.kill_part(server)
-
-    wait_until(lambda: not is_ready(running_stack), 10, "readiness tells that it is gone")
-    wait_until(lambda: is_ready(running_stack), 30, "the stack is ready again")
-
-
-def test_the_health_check_of_a_worker_asks_that_worker(running_stack: Stack) -> None:
-    answers = [
-        subprocess.run(
-            [sys.executable, "-m", "config.ping", name],
-            cwd=ROOT,
-            env=running_stack.env,
-            capture_output=True,
-        ).returncode
-        for name in ("email", "nobody")
-    ]
-
-    assert answers == [0, 1]
-
-
-def test_a_second_start_on_the_same_home_is_refused(running_stack: Stack) -> None:
-    line = refused_start(running_stack.home)
-
-    assert f"already runs on {running_stack.home} (process {running_stack.supervisor.pid})" in line
 
 
 def test_a_port_in_use_is_named(home: Path) -> None:

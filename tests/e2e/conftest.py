@@ -4,8 +4,8 @@ The tests talk to the database only through the stack: Playwright's event loop, 
 makes Django refuse the database in this thread.
 """
 
-import json
 import os
+import re
 import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.stack import Stack, start_stack, temporary_home
+from tests.stack import ADMIN_EMAIL, ADMIN_PASSWORD, Stack, start_stack, temporary_home
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -40,7 +40,7 @@ LAPTOP: ViewportSize = {"width": 1366, "height": 860}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fresh_stack() -> Iterator[Stack]:
     """One stack for all tests of this folder, without an administrator: as after `make run`."""
     nobody = {"OPSKNIGHT_ADMIN_EMAIL": "", "OPSKNIGHT_ADMIN_PASSWORD": ""}
@@ -48,7 +48,7 @@ def fresh_stack() -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Generator[Browser, None, None]:
     """The system's Chromium; without it the tests are skipped, but in CI they fail."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -95,15 +95,57 @@ def visitor_of(stack: Stack, chromium: Browser, **options: Any) -> Visitor:
     return visitor
 
 
-@pytest.fixture
-def visitor(fresh_stack: Stack, chromium: Browser) -> Iterator[Visitor]:
-    """Somebody with an empty browser."""
-    visitor = visitor_of(fresh_stack, chromium)
+@pytest.fixture(scope="package")
+def running_stack(fresh_stack: Stack, chromium: Browser) -> Stack:
+    """The stack after its first administrator, ADMIN_EMAIL, has set it up in a browser."""
+    newcomer = visitor_of(fresh_stack, chromium)
+    set_up(newcomer.page(), fresh_stack)
+    newcomer.close()
+    return fresh_stack
+
+
+def set_up(page: Page, stack: Stack) -> None:
+    """Become the first administrator by the address that the first start has printed."""
+    found = re.search(r"http://\S+/setup/\S+", stack.log)
+    assert found, stack.log[-2000:]
+    page.goto(found.group())
+    page.get_by_label("Your name").fill("Alice Novak")
+    page.get_by_label("E-mail").fill(ADMIN_EMAIL)
+    page.get_by_label("Password", exact=True).fill(ADMIN_PASSWORD)
+    page.get_by_label("Password, once more").fill(ADMIN_PASSWORD)
+    page.get_by_role("button", name="Create the account").click()
+    page.wait_for_url("**/")
+
+
+@pytest.fixture(scope="module")
+def administrator(running_stack: Stack, chromium: Browser) -> Iterator[Visitor]:
+    """The first administrator, signed in by hand."""
+    visitor = visitor_of(running_stack, chromium)
+    page = visitor.page()
+    page.goto("/login/")
+    page.get_by_label("E-mail").fill(ADMIN_EMAIL)
+    page.get_by_label("Password").fill(ADMIN_PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")
+    page.close()
     yield visitor
     visitor.close()
 
 
-def ask_shell(stack: Stack, code: str) -> Any:
-    """Run code in the installation's Django shell; what it leaves in `answer` comes back."""
-    marked = f"{code}\nimport json; print('\\n@@' + json.dumps(answer))"
-    return json.loads(stack.manage("shell", "-v0", "-c", marked).rpartition("@@")[2])
+@pytest.fixture
+def alice(administrator: Visitor) -> Iterator[Visitor]:
+    """The administrator's browser; its tabs close with the test, whose streams would block others.
+
+    A browser keeps six connections to a host, and every live page holds one.
+    """
+    yield administrator
+    for page in administrator.context.pages:
+        page.close()
+
+
+@pytest.fixture
+def visitor(running_stack: Stack, chromium: Browser) -> Iterator[Visitor]:
+    """Somebody with an empty browser."""
+    visitor = visitor_of(running_stack, chromium)
+    yield visitor
+    visitor.close()

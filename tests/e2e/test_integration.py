@@ -1,13 +1,12 @@
 """An integration in a browser: set it up, simulate its vendor, find and replay deliveries."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import PHONE, Visitor, ask_shell, visitor_of
-from tests.stack import ADMIN_EMAIL, ADMIN_PASSWORD, Stack
+from tests.e2e.conftest import PHONE, Visitor, visitor_of
+from tests.stack import Stack
 
 CREATE = """
 from incidents.models import Integration, Service
@@ -18,32 +17,9 @@ answer = made.pk
 
 
 @pytest.fixture(scope="module")
-def administrator(running_stack: Stack, chromium: Browser) -> Iterator[Visitor]:
-    """The administrator, signed in."""
-    visitor = visitor_of(running_stack, chromium)
-    page = visitor.page()
-    page.goto("/login/")
-    page.get_by_label("E-mail").fill(ADMIN_EMAIL)
-    page.get_by_label("Password").fill(ADMIN_PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/")
-    page.close()
-    yield visitor
-    visitor.close()
-
-
-@pytest.fixture
-def alice(administrator: Visitor) -> Iterator[Visitor]:
-    """The administrator's browser; its tabs close with the test."""
-    yield administrator
-    for page in administrator.context.pages:
-        page.close()
-
-
-@pytest.fixture(scope="module")
 def github(running_stack: Stack) -> int:
     """An integration of GitHub, whose check of signatures is not required."""
-    pk = ask_shell(running_stack, CREATE)
+    pk = running_stack.run(CREATE)
     assert isinstance(pk, int)
     return pk
 
@@ -131,6 +107,6 @@ def test_guide_with_long_lines_fits_a_phone(
     page = alice.page()
     page.set_viewport_size(PHONE)
 
-    page.goto(f"/integrations/{ask_shell(running_stack, code)}/")
+    page.goto(f"/integrations/{running_stack.run(code)}/")
 
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0

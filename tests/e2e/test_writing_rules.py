@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.conftest import Visitor, ask_shell
+from tests.e2e.conftest import Visitor
 from tests.stack import Stack
 
 SETUP = """
@@ -33,15 +33,15 @@ answer = {"pk": integration.pk, "session": client.cookies["sessionid"].value}
 
 
 @pytest.fixture(scope="module")
-def written(fresh_stack: Stack) -> Any:
+def written(running_stack: Stack) -> Any:
     """An integration with one recorded delivery, and the session of somebody who may change it."""
-    return ask_shell(fresh_stack, SETUP)
+    return running_stack.run(SETUP)
 
 
 @pytest.fixture
-def rules(fresh_stack: Stack, visitor: Visitor, written: Any) -> Iterator[Page]:
+def rules(running_stack: Stack, visitor: Visitor, written: Any) -> Iterator[Page]:
     """The page; at the end no request is left under way, which closing it would break off."""
-    cookie = {"name": "sessionid", "value": written["session"], "url": fresh_stack.base_url}
+    cookie = {"name": "sessionid", "value": written["session"], "url": running_stack.base_url}
     visitor.context.add_cookies([cookie])  # type: ignore[list-item]
     page = visitor.page()
     page.goto(f"/integrations/{written['pk']}/rules/")

@@ -1,18 +1,21 @@
-"""One whole stack with a real mail server, shared by every flow."""
+"""One whole stack with a real mail server, and one door alone, shared by every flow."""
 
 import json
 import logging
+import os
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from bench.stack import DoorStack, door_stack
 from config.embedded import database_url
 from tests.flows.mailbox import Mailbox
 from tests.processes import wait_until
-from tests.stack import Stack, start_stack, temporary_home
+from tests.stack import SHARED_STATIC, Stack, free_port, start_stack, temporary_home
 
 PREPARE = """
 from escalations.models import EscalationPolicy, PolicyStep, StepTarget
@@ -29,20 +32,21 @@ for person in people:
 service = Service.objects.create(name="Checkout", escalation_policy=policy, storm_threshold=0)
 # Alertmanager gives Opsgenie the key that it gives PagerDuty: on one service they are one incident.
 other = Service.objects.create(name="Billing", escalation_policy=policy)
+answer = {}
 for kind in ("events", "prometheus", "pagerduty", "opsgenie"):
     service = other if kind == "opsgenie" else service
-    print(kind, Integration.objects.create(service=service, name=kind, kind=kind).key)
+    answer[kind] = Integration.objects.create(service=service, name=kind, kind=kind).key
 """
 
 
 class Flow:
     """The stack, its mailbox, and short ways to ask it things."""
 
-    def __init__(self, stack: Stack, mailbox: Mailbox) -> None:
+    def __init__(self, stack: Stack, mailbox: Mailbox, mail_port: int) -> None:
         self.stack = stack
         self.mailbox = mailbox
-        lines = stack.manage("shell", "-v0", "-c", PREPARE).splitlines()
-        self.keys = dict(line.split() for line in lines)
+        self.mail_port = mail_port  # where alerts by mail come in
+        self.keys: dict[str, str] = stack.run(PREPARE)
 
     def send(self, action: str, key: str, summary: str = "") -> dict[str, Any]:
         """One event through the door; raises unless it is stored."""
@@ -85,15 +89,31 @@ class Flow:
         return number
 
 
-@pytest.fixture(scope="session")
+def is_drained(home: Path) -> bool:
+    """Whether nothing waits on the disk of a stack."""
+    names = os.listdir(home / "spool")
+    return not any(name == "current" or name.endswith(".segment") for name in names)
+
+
+@pytest.fixture(scope="package")
 def flow() -> Iterator[Flow]:
-    """A stack that mails to a mailbox of this process."""
+    """A stack that mails to a mailbox of this process, and takes mail."""
     logging.getLogger("mail.log").setLevel(logging.WARNING)
-    mailbox = Mailbox()
+    mailbox, mail_port = Mailbox(), free_port()
     mailbox.controller.start()
     try:
-        env = {"EMAIL_URL": f"smtp://127.0.0.1:{mailbox.controller.port}"}
+        env = {
+            "EMAIL_URL": f"smtp://127.0.0.1:{mailbox.controller.port}",
+            "OPSKNIGHT_MAIL_PORT": str(mail_port),
+        }
         with temporary_home() as home, start_stack(home, env) as stack:
-            yield Flow(stack, mailbox)
+            yield Flow(stack, mailbox, mail_port)
     finally:
         mailbox.controller.stop()
+
+
+@pytest.fixture(scope="package")
+def door() -> Iterator[DoorStack]:
+    """The door alone, on a durable PostgreSQL that tests may stop."""
+    with door_stack(OPSKNIGHT_STATIC=str(SHARED_STATIC)) as running:
+        yield running

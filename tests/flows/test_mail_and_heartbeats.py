@@ -1,39 +1,35 @@
 """Mail and heartbeats on a running stack: the mail process, the sweep, a hanging database."""
 
-import os
 import signal
 import smtplib
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psutil
-import psycopg
 import pytest
 
-from config.embedded import database_url
+from tests.flows.conftest import Flow, is_drained
 from tests.processes import wait_until
-from tests.stack import Stack, free_port, start_stack, temporary_home
 
 MAKE = """
 from incidents.models import Service
 from incidents.services.catalog import create_integration
 service = Service.objects.create(name="Databases")
-for kind in ("email", "heartbeat"):
-    made = create_integration(service=service, kind=kind, name=f"My {kind}", actor=None)
-    print(kind, made.key)
+answer = {
+    kind: create_integration(service=service, kind=kind, name=f"My {kind}", actor=None).key
+    for kind in ("email", "heartbeat")
+}
 """
 
 
 class Running:
     """A stack that takes mail, and short ways to ask it things."""
 
-    def __init__(self, stack: Stack, mail_port: int) -> None:
-        self.stack, self.mail_port = stack, mail_port
-        lines = stack.manage("shell", "-v0", "-c", MAKE).splitlines()
-        self.keys = dict(line.split() for line in lines)
+    def __init__(self, flow: Flow) -> None:
+        self.stack, self.mail_port, self.sql = flow.stack, flow.mail_port, flow.sql
+        self.keys: dict[str, str] = flow.stack.run(MAKE)
 
     def mail(self, subject: str) -> None:
         """Send one mail; raises unless the answer is 250."""
@@ -46,12 +42,6 @@ class Running:
         url = f"{self.stack.base_url}/api/heartbeats/{self.keys['heartbeat']}"
         with urllib.request.urlopen(url, timeout=30) as answer:
             assert answer.status == 200
-
-    def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Ask the stack's database."""
-        with psycopg.connect(database_url(self.stack.home), autocommit=True) as connection:
-            cursor = connection.execute(statement, parameters)  # type: ignore[arg-type]
-            return cursor.fetchall() if cursor.description else []
 
     def status_of(self, title: str) -> list[str]:
         """The statuses of the incidents whose title begins so."""
@@ -78,14 +68,9 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Running]:
-    """One stack with a mail process for the tests of this file."""
-    port = free_port()
-    with (
-        temporary_home() as home,
-        start_stack(home, {"OPSKNIGHT_MAIL_PORT": str(port)}) as stack,
-    ):
-        yield Running(stack, port)
+def running(flow: Flow) -> Running:
+    """The shared stack, with an address for mail and one for heartbeats."""
+    return Running(flow)
 
 
 def test_a_mail_walks_in_and_its_resolve_follows(running: Running):
@@ -138,13 +123,7 @@ def test_mail_and_beats_are_taken_once_while_the_database_hangs(running: Running
 
     added = Counter({"email": 1, "heartbeat": 1})
     wait_until(lambda: running.deliveries() == before + added, 60, "both are stored")
-    wait_until(lambda: not is_waiting(running.stack), 30, "nothing waits on disk")
+    wait_until(lambda: is_drained(running.stack.home), 30, "nothing waits on disk")
     assert running.deliveries() == before + added
     assert running.status_of("During the outage") == ["triggered"]
     assert running.sql("SELECT due_at > now() FROM incidents_heartbeat") == [(True,)]
-
-
-def is_waiting(stack: Stack) -> bool:
-    """Whether deliveries wait on disk."""
-    names = os.listdir(stack.home / "spool")
-    return any(name == "current" or name.endswith(".segment") for name in names)

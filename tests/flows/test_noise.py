@@ -14,7 +14,7 @@ start_maintenance(service=service, length=timedelta(seconds=6), reason="Disks", 
 
 
 def test_alert_of_a_maintenance_pages_when_it_is_over(flow: Flow):
-    flow.stack.manage("shell", "-v0", "-c", MAINTENANCE)
+    flow.stack.run(MAINTENANCE)
 
     incident = flow.send("trigger", "held", "Held back")["incident"]
     before = len(flow.mailbox.about("Held back"))
