@@ -144,8 +144,10 @@ class EngineAudit(models.Model):
     at = models.DateTimeField()
     overdue = models.PositiveIntegerField(default=0)  # incidents whose step is minutes late
     repaired = models.PositiveIntegerField(default=0)  # incidents that had been forgotten
+    late_pages = models.PositiveIntegerField(default=0)  # in the outbox, minutes late
     repaired_total = models.BigIntegerField(default=0)
-    # The outward heartbeat: when it was last taken, and why it was not.
+    # The outward heartbeat: when it is due, when it was last taken, and why it was not.
+    heartbeat_due_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
     heartbeat_error = models.TextField(blank=True)
 

@@ -140,14 +140,19 @@ def _page_fallback(incident: Incident, now: datetime) -> list[TimelineEntry]:
 # The last pass
 
 
-def record_pass() -> None:
-    """Note that the engine finished a pass just now; a write at most every 2 seconds."""
+def record_pass(*, steps: int = 0) -> None:
+    """Note that the engine finished a pass just now and took so many steps.
+
+    A pass without a step writes at most every 2 seconds.
+    """
     row = EnginePass.objects.filter(pk=EnginePass.ONLY)
     # A time to come was noted before the clock was set back; it would hide that the engine stands.
     is_stale = Q(at__lt=Now() - PASS_RESOLUTION) | Q(at__gt=Now())
-    if row.filter(is_stale).update(at=Now()) or row.exists():
+    worth_noting = row if steps else row.filter(is_stale)
+    if worth_noting.update(at=Now(), steps_total=F("steps_total") + steps) or row.exists():
         return
-    EnginePass.objects.bulk_create([EnginePass(at=timezone.now())], ignore_conflicts=True)
+    first = EnginePass(at=timezone.now(), steps_total=steps)
+    EnginePass.objects.bulk_create([first], ignore_conflicts=True)
 
 
 def last_pass_at() -> datetime | None:
