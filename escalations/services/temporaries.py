@@ -62,10 +62,11 @@ def set_temporary(
         tuple(oncall.FixedShift(s.starts_at, s.ends_at, (s.user_id,)) for s in shifts),
     )
     near = _near(schedule, span)
+    before = _described(near)
     merged = oncall.merge_temporaries([_as_data(row) for row in near], wanted)
     rows = _replace(schedule, near, merged, name.strip(), actor, now)
     temporary = next(row for row in rows if row.starts_at <= span.starts_at < row.ends_at)
-    changes: Changes = {"temporary_schedules": [_described(near), _described(rows)]}
+    changes: Changes = {"temporary_schedules": [before, _described(rows)]}
     _record(temporary, "set", changes, actor=actor, ip=ip)
     record_versions([schedule.pk], now=now, actor=actor)
     return temporary
@@ -97,9 +98,10 @@ def cut_temporaries(
     if not near:
         raise invalid({"starts_at": ["There is no temporary schedule in this time."]})
     for row in near:
+        before = _described([row])
         left = oncall.cut_temporary([_as_data(row)], span.starts_at, span.ends_at)
         rows = _replace(schedule, [row], left, row.name, row.created_by, row.created_at)
-        changes: Changes = {"temporary_schedules": [_described([row]), _described(rows)]}
+        changes: Changes = {"temporary_schedules": [before, _described(rows)]}
         record_change(
             actor=actor, action="temporary_schedule.cut", entity=schedule, changes=changes, ip=ip
         )

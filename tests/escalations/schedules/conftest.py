@@ -44,9 +44,7 @@ def schedule(db: None, now: datetime) -> Schedule:
 
 
 @pytest.fixture
-def layer(
-    schedule: Schedule, ann: User, ben: User, cid: User, now: datetime
-) -> ScheduleLayer:
+def layer(schedule: Schedule, ann: User, ben: User, cid: User, now: datetime) -> ScheduleLayer:
     """The days of the three."""
     return ScheduleLayerFactory(
         schedule=schedule,
