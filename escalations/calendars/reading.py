@@ -7,7 +7,7 @@ A calendar is somebody else's text: a rule may repeat for ever or never, a zone 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import recurring_ical_events
@@ -56,21 +56,21 @@ def read_events(text: bytes, *, zone: str, start: datetime, end: datetime) -> li
     return sorted(events, key=lambda e: (e.starts_at, e.ends_at, e.uid, e.summary))
 
 
-def _calendars(text: bytes) -> list[Component]:
+def _calendars(text: bytes) -> list[Calendar]:
     try:
         found = Calendar.from_ical(text, multiple=True)
     except ValueError as error:
         raise Unreadable("The address does not answer with a calendar (iCal).") from error
-    calendars = [component for component in found if component.name == "VCALENDAR"]
+    calendars = [component for component in found if isinstance(component, Calendar)]
     if not calendars:
         raise Unreadable("The address does not answer with a calendar (iCal).")
     for calendar in calendars:
-        for event in calendar.walk("VEVENT"):
+        for event in calendar.events:
             _check(event)
     return calendars
 
 
-def _check(event: Component) -> None:
+def _check(event: Event) -> None:
     """Refuse what the libraries would pass over in silence."""
     name = _name(event)
     broken = {str(prop).upper() for prop, _ in event.errors}
@@ -90,9 +90,10 @@ def _check(event: Component) -> None:
             raise Unreadable(f"The event {name} repeats more often than every hour.")
 
 
-def _check_end(event: Component, name: str) -> None:
+def _check_end(event: Event, name: str) -> None:
     """Refuse an end before its start; the libraries would turn the two around."""
-    start, end = event.get("DTSTART").dt, getattr(event.get("DTEND"), "dt", None)
+    start: Any = event.get("DTSTART").dt
+    end: Any = getattr(event.get("DTEND"), "dt", None)
     if type(start) is type(end) and _is_aware(start) == _is_aware(end) and end < start:
         raise Unreadable(f"The event {name} ends before it starts.")
 
@@ -101,7 +102,7 @@ def _is_aware(at: date | datetime) -> bool:
     return isinstance(at, datetime) and at.tzinfo is not None
 
 
-def _occurrences(calendar: Component, start: datetime, end: datetime) -> Iterable[Event]:
+def _occurrences(calendar: Calendar, start: datetime, end: datetime) -> Iterable[Event]:
     try:
         query = recurring_ical_events.of(calendar, components=["VEVENT"])
         # A day more on both sides: times without a zone are placed later.
@@ -110,7 +111,7 @@ def _occurrences(calendar: Component, start: datetime, end: datetime) -> Iterabl
         raise Unreadable(f"An event repeats by a rule that cannot be read: {error}.") from error
     if len(found) > MAX_EVENTS:
         raise Unreadable(f"It has more than {MAX_EVENTS} events in four months.")
-    return found
+    return cast(list[Event], found)
 
 
 def _event(component: Event, zone: str) -> ReadEvent:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event, vDuration, vText
+from icalendar import Calendar, Event, Timezone, vDuration, vText
 
 from escalations.calendars.zones import time_zone
 
@@ -51,7 +51,7 @@ def calendar_text(*, uid: str, name: str, zone: str, events: Sequence[CalendarEv
     return bytes(calendar.to_ical(sorted=False))
 
 
-def _zone(zone: str, events: Sequence[CalendarEvent]) -> Calendar:
+def _zone(zone: str, events: Sequence[CalendarEvent]) -> Timezone:
     first = min(event.starts_at for event in events) - MARGIN
     last = max(event.ends_at for event in events) + MARGIN
     return time_zone(zone, first, last)
