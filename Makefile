@@ -23,8 +23,8 @@ demo: $(VENV)/installed ## Load a believable company: teams, schedules, 30 days 
 	@$(BIN)/python -m config.command migrate --verbosity 0
 	@$(BIN)/python -m config.command load_demo
 
-test: $(VENV)/installed-dev ## Install what tests need and run them all (args="-k door" for some, "-n 2 --dist=loadfile" on two cores)
-	$(BIN)/pytest $(args)
+test: $(VENV)/installed-dev ## Install what tests need and run them all, on all cores (args="-k door": some, one after another)
+	$(BIN)/pytest $(or $(args),--numprocesses=auto)
 
 bench: $(VENV)/installed-dev ## Print the figures that we promise (only=intake for one part)
 	@$(BIN)/python -m bench $(only)

@@ -144,7 +144,7 @@ JSON = st.recursive(
 BODIES = JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60)
 
 
-@settings(max_examples=1500, deadline=None, derandomize=True, database=None)
+@settings(max_examples=600, deadline=None, derandomize=True, database=None)
 @given(TEMPLATES, EXPRESSIONS, BODIES, JSON)
 def test_no_rule_raises_and_every_event_stays(
     template: str, expression: str, body: bytes, details: Any
