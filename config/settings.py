@@ -253,6 +253,10 @@ SPECTACULAR_SETTINGS = {
 EVENTSTREAM_CHANNELMANAGER_CLASS = "realtime.access.ChannelManager"
 STREAMS_PER_PROCESS = env.int("OPSKNIGHT_STREAMS_PER_PROCESS", default=5000)
 
+# --- Figures for Prometheus -----------------------------------------------------------------------
+# Empty: /metrics does not exist.
+METRICS_TOKEN = env.str("OPSKNIGHT_METRICS_TOKEN", default="")
+
 # --- Language, time, static files -----------------------------------------------------------------
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

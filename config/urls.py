@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from config.api import unknown_address
 from config.api import urlpatterns as api_urls
+from config.metrics import metrics
 from opsknight.web.login import admin_sign_in, sign_out
 
 urlpatterns = [
@@ -15,6 +16,7 @@ urlpatterns = [
     path("admin/password_change/", RedirectView.as_view(pattern_name="opsknight:password")),
     path("admin/", admin.site.urls),
     path("api/", include(api_urls)),
+    re_path(r"^metrics/?$", metrics, name="metrics"),
     path("", include("realtime.urls")),
     path("", include("opsknight.web.urls")),
     path("", include("incidents.web.urls")),

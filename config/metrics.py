@@ -1,0 +1,137 @@
+"""Figures for Prometheus: is the engine alive, is anything late.
+
+All of them are read from the database when they are asked for, so every web process gives the same
+answer and none counts by itself. Without `OPSKNIGHT_METRICS_TOKEN` the address does not exist.
+"""
+
+import logging
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+logger = logging.getLogger(__name__)
+
+# One row, whatever is there: ages and waits in seconds by the database's clock, null for never.
+_ENGINE = """
+SELECT
+  (SELECT extract(epoch FROM statement_timestamp() - at) FROM escalations_enginepass),
+  COALESCE((SELECT steps_total FROM escalations_enginepass), 0),
+  (SELECT extract(epoch FROM statement_timestamp() - at) FROM escalations_engineaudit),
+  COALESCE((SELECT overdue FROM escalations_engineaudit), 0),
+  COALESCE((SELECT repaired FROM escalations_engineaudit), 0),
+  COALESCE((SELECT repaired_total FROM escalations_engineaudit), 0),
+  (SELECT extract(epoch FROM statement_timestamp() - heartbeat_at) FROM escalations_engineaudit),
+  (SELECT count(*) FROM incidents_incident WHERE escalate_at <= statement_timestamp()),
+  COALESCE((SELECT extract(epoch FROM statement_timestamp() - min(escalate_at))
+    FROM incidents_incident WHERE escalate_at <= statement_timestamp()), 0)
+"""
+_OPEN_INCIDENTS = """
+SELECT status, count(*) FROM incidents_incident WHERE status <> 'resolved' GROUP BY status
+"""
+# What waits for a worker, and what waits for its time.
+_OUTBOX = """
+SELECT channel, count(*) FILTER (WHERE due_at <= statement_timestamp()),
+  count(*) FILTER (WHERE due_at > statement_timestamp()),
+  COALESCE(extract(epoch FROM statement_timestamp()
+    - min(due_at) FILTER (WHERE due_at <= statement_timestamp())), 0)
+FROM notifications_notification WHERE state = 'pending' GROUP BY channel
+"""
+_CHANNELS = ("email", "webhook", "in_app")
+_STATUSES = ("triggered", "acknowledged", "snoozed", "suppressed")
+
+# Name, kind and what it says, in the order of the columns of _ENGINE.
+_FIGURES = (
+    ("engine_pass_age_seconds", "gauge", "Seconds since the engine's last pass."),
+    ("engine_steps", "counter", "Steps that the engine took."),
+    ("engine_audit_age_seconds", "gauge", "Seconds since the engine was last looked after."),
+    ("engine_overdue_incidents", "gauge", "Incidents that were minutes late at that time."),
+    ("engine_repaired_incidents", "gauge", "Incidents that had stood still at that time."),
+    ("engine_repairs", "counter", "Incidents that had stood still, ever."),
+    ("heartbeat_age_seconds", "gauge", "Seconds since the outward heartbeat was last taken."),
+    ("engine_due_incidents", "gauge", "Incidents whose step is due now."),
+    ("engine_oldest_due_seconds", "gauge", "How long the oldest of them has been due."),
+)
+
+
+class Facts(Collector):
+    """Reads the figures; 3 queries."""
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing in advance: what is registered is read once, and at once."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Each figure with its values."""
+        (row,) = _fetch(_ENGINE)
+        for (name, kind, text), value in zip(_FIGURES, row, strict=True):
+            if value is not None:
+                yield _one(f"opsknight_{name}", kind, text, float(value))
+        yield _by_label("opsknight_open_incidents", "Open incidents.", "status", _open_incidents())
+        yield from _outbox()
+
+
+def _one(name: str, kind: str, text: str, value: float) -> Metric:
+    build = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
+    metric: Metric = build(name, text, value=value)
+    return metric
+
+
+def _by_label(name: str, text: str, label: str, values: dict[str, float]) -> Metric:
+    metric = GaugeMetricFamily(name, text, labels=[label])
+    for key, value in values.items():
+        metric.add_metric([key], value)
+    return metric
+
+
+def _open_incidents() -> dict[str, float]:
+    return dict.fromkeys(_STATUSES, 0) | {key: float(n) for key, n in _fetch(_OPEN_INCIDENTS)}
+
+
+def _outbox() -> Iterator[Metric]:
+    rows = dict.fromkeys(_CHANNELS, (0, 0, 0))
+    rows |= {channel: numbers for channel, *numbers in _fetch(_OUTBOX)}
+    texts = (
+        ("due_pages", "Pages that wait for a worker."),
+        ("later_pages", "Pages whose time is to come."),
+        ("oldest_due_seconds", "How long the oldest page has waited for a worker."),
+    )
+    for place, (name, text) in enumerate(texts):
+        values = {channel: float(numbers[place]) for channel, numbers in rows.items()}
+        yield _by_label(f"opsknight_outbox_{name}", text, "channel", values)
+
+
+def _fetch(statement: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The figures as text, for whoever brings the token; 503 while the database is away."""
+    if not settings.METRICS_TOKEN:
+        return HttpResponse("There is nothing at this address.\n", "text/plain", 404)
+    kind, _, given = request.headers.get("Authorization", "").partition(" ")
+    is_right = secrets.compare_digest(given.strip().encode(), settings.METRICS_TOKEN.encode())
+    if kind.lower() != "bearer" or not is_right:
+        answer = HttpResponse("Send the header: Authorization: Bearer <token>\n", "text/plain", 401)
+        answer["WWW-Authenticate"] = "Bearer"
+        return answer
+    registry = CollectorRegistry()
+    try:
+        registry.register(Facts())
+        text = generate_latest(registry)
+    except DatabaseError as error:
+        logger.warning("Metrics: the database does not answer: %s", error)
+        return HttpResponse("The database does not answer.\n", "text/plain", 503)
+    return HttpResponse(text, CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
