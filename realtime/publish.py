@@ -3,29 +3,17 @@
 import json
 import logging
 from collections.abc import Iterable
-from functools import cache
 
 import redis
 from django.conf import settings
 from django.db import transaction
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from opsknight.prompt_redis import prompt_redis
 
 logger = logging.getLogger(__name__)
 
 # Where web processes listen. Prefixed: Redis pub/sub ignores database numbers.
 BUS = settings.REDIS_PREFIX + "live"
-
-
-@cache
-def _client() -> redis.Redis:
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=1,
-        socket_connect_timeout=1,
-        # Once more for a connection that a restarted Redis has cut; nobody waits longer for this.
-        retry=Retry(NoBackoff(), 1),
-    )
 
 
 def incidents_changed(incident_ids: Iterable[int]) -> None:
@@ -53,7 +41,7 @@ def publish(topic: str, ids: list[int]) -> None:
 def publish_now(topic: str, ids: list[int]) -> None:
     """Send without waiting for a commit; needs no database connection."""
     try:
-        _client().publish(BUS, json.dumps({"topic": topic, "ids": ids}))
+        prompt_redis().publish(BUS, json.dumps({"topic": topic, "ids": ids}))
     except redis.RedisError as error:
         logger.warning("Live change of %s not published (%s).", topic, error)
 

@@ -9,14 +9,12 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from functools import cache
 
 import redis
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from opsknight.prompt_redis import prompt_redis
 from opsknight.ratelimit import TooManyRequests
 
 logger = logging.getLogger(__name__)
@@ -115,20 +113,10 @@ def _lease(
 
 def _taken(key: str, share: int) -> int:
     """What is taken of the minute's limit, the share included."""
-    with _client().pipeline(transaction=False) as pipeline:
+    with prompt_redis().pipeline(transaction=False) as pipeline:
         pipeline.incrby(key, share)
         pipeline.expire(key, 2 * SECONDS)
         return int(pipeline.execute()[0])
-
-
-@cache
-def _client() -> redis.Redis:
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=1,
-        socket_connect_timeout=1,
-        retry=Retry(NoBackoff(), 1),
-    )
 
 
 def _too_many(limit: int) -> TooManyRequests:

@@ -220,7 +220,7 @@ def test_without_redis_the_door_counts_alone_and_takes_events(
     knock: Door, integration: Integration, monkeypatch: pytest.MonkeyPatch
 ):
     away = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.2)
-    monkeypatch.setattr(allowances, "_client", lambda: away)
+    monkeypatch.setattr(allowances, "prompt_redis", lambda: away)
 
     limited(integration, 5)
 
@@ -241,7 +241,7 @@ def test_a_redis_that_hangs_slows_the_door_once_and_not_for_each_integration(
 ):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, answers nothing
         hung = redis.Redis(port=silent.getsockname()[1], socket_timeout=0.5, retry=None)
-        monkeypatch.setattr(allowances, "_client", lambda: hung)
+        monkeypatch.setattr(allowances, "prompt_redis", lambda: hung)
         counting = Allowance("events")
 
         async def all_of_them() -> float:
