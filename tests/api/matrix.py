@@ -164,6 +164,7 @@ POLICIES = [
         {"name": "New"},
     ),
     _write("schedules", "DELETE", "escalation-policies/{policy}", (403, 403, 403, 204)),
+    _write("schedules", "POST", "escalation-policies/{policy}/dry-run", EVERYBODY, {}),
 ]
 OWN = (404, 200, 404, 200)  # carol's; administrators see that there is one
 CALENDAR_FEEDS = [
@@ -309,11 +310,13 @@ for _name, _sight, _action in (
 ):
     _path = f"incidents/{{{_name}}}"
     _created = tuple(201 if status == 200 else status for status in _action)
+    _nobody = tuple(409 if status == 200 else status for status in _action)  # no policy
     INCIDENTS += [
         _read("incidents", _path, _sight),
         _read("incidents", f"{_path}/notes", _sight),
         _read("incidents", f"{_path}/timeline", _sight),
         _write("incidents", "POST", f"{_path}/acknowledge", _action),
+        _write("incidents", "POST", f"{_path}/escalate", _nobody),  # type: ignore[arg-type]
         _write("incidents", "POST", f"{_path}/resolve", _action),
         _write("incidents", "POST", f"{_path}/reassign", _action, {"assignee": None}),
         _write("incidents", "POST", f"{_path}/notes", _created, {"text": "New"}),  # type: ignore[arg-type]

@@ -3,12 +3,22 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from escalations.models import EscalationPolicy, PolicyStep
+from escalations.services import engine
 from incidents.models import Service
+from notifications.models import Notification
 from opsknight.models import AuditEntry, Team, User
 from tests.api.asking import Asker, code_of, fields_of
-from tests.factories import PolicyFactory, ScheduleFactory, UserFactory
+from tests.factories import (
+    DestinationFactory,
+    IncidentFactory,
+    PolicyFactory,
+    ScheduleFactory,
+    TeamFactory,
+    UserFactory,
+)
 
 
 def target(kind: str, pk: object) -> dict[str, object]:
@@ -188,3 +198,213 @@ def test_deleted_policy_stays_in_the_audit_log(alice: Asker) -> None:
 
     entry = AuditEntry.objects.get(action="escalation_policy.deleted")
     assert (entry.entity_id, entry.changes["name"]) == (str(policy.pk), ["Old", None])
+
+
+# All that a step may ask for
+
+
+WINDOW = {"weekdays": [0, 4], "starts": "22:00", "ends": "06:00"}
+
+
+def test_step_keeps_everything_that_it_asks_for(alice: Asker, body: dict[str, Any]) -> None:
+    lead = TeamFactory(name="Night", lead=alice.user)
+    channel = DestinationFactory(name="Ops channel")
+    step = {
+        "delay_minutes": 3,
+        "urgency": "high",
+        "is_round_robin": True,
+        "window": WINDOW,
+        "condition": {"alerts": 5, "minutes": 10},
+        "targets": [target("team_leads", lead.pk), target("destination", channel.pk)],
+    }
+    end = {
+        "fallback_team": lead.pk,
+        "ack_timeout_minutes": 30,
+        "resolve_after_minutes": 60,
+        "is_multi_ack": True,
+        "time_zone": "Europe/Vienna",
+    }
+
+    created = alice.post("escalation-policies", {**body, **end, "steps": [step]}).json()
+
+    names = [{"name": "Night"}, {"name": "Ops channel"}]
+    named = [t | name for t, name in zip(step["targets"], names, strict=True)]  # type: ignore[call-overload]
+    assert created["steps"] == [step | {"targets": named}]
+    assert {name: created[name] for name in end} == end
+    assert alice.put(f"escalation-policies/{created['id']}", created).json() == created
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"urgency": "medium"}, "urgency"),
+        ({"window": {}}, "window.starts"),
+        ({"window": WINDOW | {"weekdays": []}}, "window.weekdays"),
+        ({"window": WINDOW | {"weekdays": [7]}}, "window.weekdays.0"),
+        ({"window": WINDOW | {"ends": "25:00"}}, "window.ends"),
+        ({"condition": {"alerts": 0, "minutes": 1}}, "condition.alerts"),
+        ({"condition": {"alerts": 1}}, "condition.minutes"),
+        ({"condition": {"alerts": 1, "minutes": 10081}}, "condition.minutes"),
+        ({"targets": [target("destination", 999)]}, "targets.0.id"),
+        ({"targets": [target("team_leads", 999)]}, "targets.0.id"),
+    ],
+)
+def test_wrong_part_of_a_step_names_its_field(
+    alice: Asker, body: dict[str, Any], change: dict[str, Any], field: str
+) -> None:
+    body["steps"][1] |= change
+
+    response = alice.post("escalation-policies", body)
+
+    assert f"steps.1.{field}" in fields_of(response)
+    assert not EscalationPolicy.objects.exists()
+
+
+def test_team_without_a_lead_cannot_be_named_for_its_lead(
+    alice: Asker, body: dict[str, Any], team: Team
+) -> None:
+    body["steps"][1]["targets"] = [target("team_leads", team.pk)]
+
+    response = alice.post("escalation-policies", body)
+
+    assert "has no lead" in fields_of(response)["steps.1.targets.0.id"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"ack_timeout_minutes": 0}, "ack_timeout_minutes"),
+        ({"resolve_after_minutes": 10081}, "resolve_after_minutes"),
+        ({"fallback_user": 999}, "fallback_user"),
+        ({"is_multi_ack": "often"}, "is_multi_ack"),
+    ],
+)
+def test_wrong_end_of_a_policy_names_its_field(
+    alice: Asker, body: dict[str, Any], change: dict[str, Any], field: str
+) -> None:
+    response = alice.post("escalation-policies", {**body, **change})
+
+    assert field in fields_of(response)
+
+
+def test_two_fallbacks_are_refused(
+    alice: Asker, carol: Asker, body: dict[str, Any], team: Team
+) -> None:
+    both = {"fallback_user": carol.user.pk, "fallback_team": team.pk}
+
+    response = alice.post("escalation-policies", {**body, **both})
+
+    assert "not both" in fields_of(response)["fallback_team"][0]
+
+
+def test_fallback_who_cannot_be_paged_is_refused(alice: Asker, body: dict[str, Any]) -> None:
+    gone = UserFactory(name="Dan", status=User.Status.DISABLED)
+
+    response = alice.post("escalation-policies", {**body, "fallback_user": gone.pk})
+
+    assert "Dan cannot be paged" in fields_of(response)["fallback_user"][0]
+
+
+def test_second_editor_is_told_and_nothing_of_the_first_is_lost(
+    alice: Asker, body: dict[str, Any]
+) -> None:
+    created = alice.post("escalation-policies", body).json()
+    address = f"escalation-policies/{created['id']}"
+    first = alice.patch(address, {"name": "First", "version": created["version"]})
+
+    second = alice.patch(address, {"name": "Second", "version": created["version"]})
+
+    assert (first.status_code, second.status_code) == (200, 409)
+    assert code_of(second) == "saved_meanwhile"
+    assert "Alice" in second.json()["error"]["message"]
+    assert alice.get(address).json()["name"] == "First"
+
+
+def test_turns_go_on_when_a_policy_is_saved(alice: Asker, body: dict[str, Any]) -> None:
+    created = alice.post("escalation-policies", body).json()
+    PolicyStep.objects.filter(position=2).update(robin_count=5)
+    body["steps"].append({"targets": body["steps"][0]["targets"]})
+
+    alice.put(f"escalation-policies/{created['id']}", body)
+
+    counts = PolicyStep.objects.order_by("position").values_list("robin_count", flat=True)
+    assert list(counts) == [0, 5, 0]
+
+
+# Trying it out
+
+
+def test_dry_run_says_who_would_be_paged_when(
+    alice: Asker, carol: Asker, body: dict[str, Any]
+) -> None:
+    body |= {"repeat_times": 0, "fallback_user": alice.user.pk, "resolve_after_minutes": 60}
+    pk = alice.post("escalation-policies", body).json()["id"]
+    asked = {"at": "2030-01-01T12:00:00Z"}
+
+    moments = carol.post(f"escalation-policies/{pk}/dry-run", asked).json()["moments"]
+
+    assert [(m["at"], m["kind"], m["step"]) for m in moments] == [
+        ("2030-01-01T12:00:00Z", "step", 1),
+        ("2030-01-01T12:05:00Z", "step", 2),
+        ("2030-01-01T12:15:00Z", "fallback", None),
+        ("2030-01-01T13:15:00Z", "resolve", None),
+    ]
+    assert moments[2]["pages"][0] | {"ways": None} == {
+        "type": "user",
+        "id": alice.user.pk,
+        "name": "Alice",
+        "why": "",
+        "ways": None,
+    }
+    assert moments[0]["pages"][0]["ways"] == [{"channel": "email", "wait_minutes": 0}]
+
+
+def test_dry_run_pages_nobody(alice: Asker, body: dict[str, Any]) -> None:
+    pk = alice.post("escalation-policies", body).json()["id"]
+
+    alice.post(f"escalation-policies/{pk}/dry-run", {})
+
+    assert not Notification.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"), [({"at": "tomorrow"}, "at"), ({"urgency": "huge"}, "urgency")]
+)
+def test_dry_run_names_what_is_wrong_with_the_question(
+    alice: Asker, body: dict[str, Any], asked: dict[str, Any], field: str
+) -> None:
+    pk = alice.post("escalation-policies", body).json()["id"]
+
+    response = alice.post(f"escalation-policies/{pk}/dry-run", asked)
+
+    assert list(fields_of(response)) == [field]
+
+
+# Escalating an incident
+
+
+def test_incident_is_escalated_to_a_chosen_step(alice: Asker, bob: Asker, service: Service) -> None:
+    service.escalation_policy = PolicyFactory(steps=[(0, [bob.user]), (60, [alice.user])])
+    service.save(update_fields=["escalation_policy"])
+    incident = IncidentFactory(service=service, escalate_at=timezone.now())
+    engine.run_due_steps()
+    bob.post(f"incidents/{incident.pk}/acknowledge", {})
+
+    response = bob.post(f"incidents/{incident.pk}/escalate", {"step": 2})
+    engine.run_due_steps()
+
+    assert (response.status_code, response.json()["status"]) == (200, "triggered")
+    paged = Notification.objects.filter(channel="in_app").values_list("user", flat=True)
+    assert list(paged.order_by("id")) == [bob.user.pk, alice.user.pk]
+
+
+@pytest.mark.parametrize("step", [0, 3, "first", 10**30])
+def test_step_that_does_not_exist_is_named(alice: Asker, service: Service, step: object) -> None:
+    service.escalation_policy = PolicyFactory(steps=[(0, [alice.user]), (5, [alice.user])])
+    service.save(update_fields=["escalation_policy"])
+    incident = IncidentFactory(service=service)
+
+    response = alice.post(f"incidents/{incident.pk}/escalate", {"step": step})
+
+    assert (response.status_code, list(fields_of(response))) == (400, ["step"])
