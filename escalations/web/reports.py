@@ -211,6 +211,6 @@ def _next_month(month: date) -> date:
 
 
 report_patterns: list[URLPattern] = [
-    path("schedules/<int:pk>/calendar/", calendar, name="calendar"),
+    path("schedules/<int:pk>/calendar/", calendar, name="month_calendar"),
     path("schedules/<int:pk>/hours/", hours, name="hours"),
 ]

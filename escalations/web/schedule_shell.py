@@ -10,7 +10,7 @@ from opsknight.models import User
 
 TABS = (
     ("timeline", "Timeline", "escalations:schedule"),
-    ("calendar", "Calendar", "escalations:calendar"),
+    ("calendar", "Calendar", "escalations:month_calendar"),
     ("changes", "Overrides", "escalations:overrides"),
     ("swaps", "Swaps", "escalations:swaps"),
     ("hours", "Hours", "escalations:hours"),
