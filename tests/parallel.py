@@ -43,6 +43,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StackSc
     return StackScheduling(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers() -> int:
     """What `-n auto` means."""
     return min((os.cpu_count() or 1) + ADDITIONAL_WORKERS, MAX_WORKERS)
