@@ -57,7 +57,7 @@ def _address(sealed: str) -> str:
         token = decrypt(sealed)
     except CannotDecrypt:
         return ""
-    return f"{settings.PUBLIC_URL}{reverse('escalations:calendar', args=[token])}"
+    return f"{settings.PUBLIC_URL}{reverse('escalations:calendar_file', args=[token])}"
 
 
 def schedules_of_person(user_id: int) -> list[int]:

@@ -102,6 +102,6 @@ def _days(text: str, default: int) -> int:
 
 
 calendar_patterns: list[URLPattern] = [
-    path("calendars/<str:token>.ics", ical, name="calendar"),
+    path("calendars/<str:token>.ics", ical, name="calendar_file"),
     path("calendars/<str:token>.json", as_json_file, name="calendar_json"),
 ]

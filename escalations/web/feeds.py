@@ -127,22 +127,12 @@ def _page_of(schedule: Schedule | None) -> str:
     """Where the panel stands: on the page of its schedule, or with one's own shifts."""
     if schedule is not None:
         return reverse("escalations:schedule", args=[schedule.pk])
-    return reverse("escalations:my_calendars")
-
-
-@never_cache
-@login_required
-@require_safe
-def my_calendars(request: HttpRequest) -> HttpResponse:
-    """One's own calendars, and which notices of one's shifts one wants."""
-    context = feeds_panel(signed_in(request), None)
-    return render(request, "escalations/my_calendars.html", context)
+    return reverse("escalations:my_shifts")
 
 
 FEED = "calendar-feeds/<int:pk>"
 
 feed_patterns: list[URLPattern] = [
-    path("settings/on-call/", my_calendars, name="my_calendars"),
     path("calendar-feeds/panel/", panel, name="feeds_panel"),
     path("calendar-feeds/create/", create, name="create_feed"),
     path(f"{FEED}/rename/", rename, name="rename_feed"),

@@ -17,6 +17,7 @@ from escalations.oncall import Shift
 from escalations.selectors import Rota
 from escalations.web.feeds import feeds_panel
 from escalations.web.shift_lists import merged_shifts
+from escalations.web.shift_notices import shift_notices_panel
 from incidents.web.answers import signed_in
 from opsknight.models import User
 
@@ -43,15 +44,19 @@ def my_shifts(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     requests = list(selectors.my_swaps(user, now=now))
     shifts = my_next_shifts(user, requests, now=now)
-    context = feeds_panel(user, None) | {
-        "shifts": shifts[:MAX_SHOWN],
-        "has_more": len(shifts) > MAX_SHOWN,
-        "current": [mine for mine in shifts if mine.is_now],
-        "requests": requests,
-        "others": selectors.open_swaps_for(user, now=now),
-        "zone": user.time_zone,
-        "days": AHEAD.days,
-    }
+    context = (
+        feeds_panel(user, None)
+        | shift_notices_panel(user)
+        | {
+            "shifts": shifts[:MAX_SHOWN],
+            "has_more": len(shifts) > MAX_SHOWN,
+            "current": [mine for mine in shifts if mine.is_now],
+            "requests": requests,
+            "others": selectors.open_swaps_for(user, now=now),
+            "zone": user.time_zone,
+            "days": AHEAD.days,
+        }
+    )
     return render(request, "escalations/schedules/my_shifts.html", context)
 
 

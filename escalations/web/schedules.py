@@ -17,6 +17,7 @@ from escalations import oncall, selectors
 from escalations.models import LayerMember, Schedule, ScheduleLayer
 from escalations.selectors import Rota
 from escalations.services.rotations import put_on_call as put_person_on_call
+from escalations.web.announcements import announcements_panel
 from escalations.web.feeds import feeds_panel
 from escalations.web.phrases import restriction_phrases, rotation_phrase
 from escalations.web.schedule_shell import shell_of
@@ -52,7 +53,7 @@ def schedule(request: HttpRequest, pk: int) -> HttpResponse:
     now = timezone.now()
     context = shell_of(user, shown, "timeline", now=now)
     context |= {"policies": selectors.policies_paging(shown), "now": now}
-    context |= feeds_panel(user, shown)
+    context |= feeds_panel(user, shown) | announcements_panel(user, shown)
     try:
         context |= _timeline_context(request, user, shown, now)
     except selectors.UNREADABLE as error:

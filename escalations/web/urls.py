@@ -2,16 +2,20 @@
 
 from django.urls import path
 
-from escalations.web import panels, policies
+from escalations.web import panels
+from escalations.web.announcements import announcement_patterns
 from escalations.web.calendars import calendar_patterns
 from escalations.web.feeds import feed_patterns
 from escalations.web.layers import layer_patterns
 from escalations.web.my_shifts import my_patterns
 from escalations.web.overrides import override_patterns
+from escalations.web.policies import policy_patterns
+from escalations.web.policy_edit import edit_policy_patterns
 from escalations.web.reports import report_patterns
 from escalations.web.schedule_edit import edit_patterns
 from escalations.web.schedule_list import list_patterns
 from escalations.web.schedules import schedule_patterns
+from escalations.web.shift_notices import notice_patterns
 from escalations.web.swaps import swap_patterns
 from escalations.web.temporaries import temporary_patterns
 
@@ -28,8 +32,10 @@ urlpatterns = [
     *my_patterns,
     *calendar_patterns,
     *feed_patterns,
-    path("policies/", policies.policies, name="policies"),
-    path("policies/<int:pk>/", policies.policy, name="policy"),
+    *announcement_patterns,
+    *notice_patterns,
+    *policy_patterns,
+    *edit_policy_patterns,
     path("on-call/panel/", panels.on_call_panel, name="on_call_panel"),
     path("escalation-plans/<int:incident_id>/", panels.plan_panel, name="plan_panel"),
 ]
