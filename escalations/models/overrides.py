@@ -67,15 +67,22 @@ class Override(models.Model):
                 name="override_by_somebody_else",
                 violation_error_message="Nobody can replace themselves.",
             ),
-            never_overlap("override_adds_once", ("schedule_id", "user_id"), Q(kind="add")),
+            never_overlap(
+                "override_adds_once",
+                ("schedule_id", "user_id"),
+                "This person is added at this time already.",
+                Q(kind="add"),
+            ),
             never_overlap(
                 "override_takes_away_once",
                 ("schedule_id", "replaces_id"),
+                "This person is removed or replaced at this time already.",
                 Q(kind__in=["remove", "replace"], replaces__isnull=False),
             ),
             never_overlap(
                 "override_replaces_everybody_once",
                 ("schedule_id",),
+                "Everybody is replaced at this time already.",
                 Q(kind="replace", replaces__isnull=True),
             ),
         )
@@ -119,7 +126,11 @@ class TemporarySchedule(models.Model):
                 name="temporary_ends_after_start",
                 violation_error_message="The end must be later than the start.",
             ),
-            never_overlap("temporary_once", ("schedule_id",)),
+            never_overlap(
+                "temporary_once",
+                ("schedule_id",),
+                "There is a temporary schedule at this time already.",
+            ),
         )
 
     def __str__(self) -> str:
@@ -145,7 +156,11 @@ class TemporaryShift(models.Model):
                 name="temporary_shift_ends_after_start",
                 violation_error_message="The end must be later than the start.",
             ),
-            never_overlap("temporary_shift_once", ("temporary_id", "user_id")),
+            never_overlap(
+                "temporary_shift_once",
+                ("temporary_id", "user_id"),
+                "This person has a shift at this time already.",
+            ),
         )
 
     def __str__(self) -> str:
@@ -190,7 +205,12 @@ class SwapRequest(models.Model):
                 name="swap_ends_after_start",
                 violation_error_message="The end must be later than the start.",
             ),
-            never_overlap("swap_asked_once", ("schedule_id", "requester_id"), Q(state="open")),
+            never_overlap(
+                "swap_asked_once",
+                ("schedule_id", "requester_id"),
+                "This person asked for this time already.",
+                Q(state="open"),
+            ),
         )
         indexes = (
             # Open requests of a schedule, for its page; open ones that are over, for the sweep.

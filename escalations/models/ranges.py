@@ -10,7 +10,7 @@ from django.db.models import F, Func, Q, Value
 
 
 def never_overlap(
-    name: str, same: tuple[str, ...], condition: Q | None = None, message: str = ""
+    name: str, same: tuple[str, ...], message: str, condition: Q | None = None
 ) -> ExclusionConstraint:
     """Spans (`starts_at`, `ends_at`) of rows whose columns `same` are equal never overlap."""
     return ExclusionConstraint(

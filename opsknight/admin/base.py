@@ -9,10 +9,12 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.forms import BaseInlineFormSet, Form, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from opsknight.admin.deletion import describe_deletion
+from opsknight.departures import NeedsConfirmation
 from opsknight.errors import OpsKnightError
 from opsknight.services.audit import (
     MASK,
@@ -23,6 +25,9 @@ from opsknight.services.audit import (
     record_change,
 )
 from opsknight.web import client_ip
+
+# The field that the page "Are you sure?" adds to what was sent.
+CONFIRMED = "_confirmed"
 
 AnyForm: TypeAlias = "ModelForm[Any]"
 AnyFormSet: TypeAlias = "BaseInlineFormSet[Any, Any, Any]"
@@ -122,8 +127,28 @@ class AuditedModelAdmin(ModelAdmin):  # type: ignore[misc]
     def _refuse(self, request: HttpRequest, error: OpsKnightError) -> HttpResponse:
         if request.method != "POST":
             raise error
+        if isinstance(error, NeedsConfirmation):
+            return self._ask(request, error)
         self.message_user(request, error.message, messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
+
+    def _ask(self, request: HttpRequest, question: NeedsConfirmation) -> HttpResponse:
+        """What would be lost, and everything that was sent, to be sent once more with a yes."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Are you sure?",
+            "opts": self.opts,
+            "losses": question.fields["confirm"],
+            "sent": [
+                (name, value)
+                for name, values in request.POST.lists()
+                for value in values
+                if name != "csrfmiddlewaretoken"
+            ],
+            "confirmed": CONFIRMED,
+            "back": request.get_full_path(),
+        }
+        return render(request, "admin/opsknight/confirm.html", context)
 
 
 class ReadOnlyAdmin(AuditedModelAdmin):
@@ -137,6 +162,11 @@ class ReadOnlyAdmin(AuditedModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+def is_confirmed(request: HttpRequest) -> bool:
+    """Whether somebody has seen what is lost and said yes."""
+    return CONFIRMED in request.POST
 
 
 def action_prefix(model: type[Model]) -> str:

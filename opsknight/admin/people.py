@@ -1,5 +1,6 @@
 """Administration of people and teams."""
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -11,7 +12,8 @@ from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from opsknight.admin.base import AuditedModelAdmin
+from opsknight.admin.base import AuditedModelAdmin, is_confirmed
+from opsknight.departures import losses_without, require_confirmation
 from opsknight.errors import OpsKnightError
 from opsknight.models import Team, TeamMember, User, UserToken
 from opsknight.services import accounts, people
@@ -114,7 +116,13 @@ class UserAdmin(AuditedModelAdmin):
         """Invite, or change through the service that keeps the rules."""
         data, actor, ip = form.cleaned_data, _actor(request), client_ip(request)
         if change:
-            people.update_user(actor=actor, user=obj, values=data, ip=ip)
+            people.update_user(
+                actor=actor,
+                user=obj,
+                values=data,
+                ip=ip,
+                is_confirmed=is_confirmed(request),
+            )
             return
         user, obj.invitation_token = accounts.invite_user(  # type: ignore[attr-defined]
             actor=actor,
@@ -134,8 +142,19 @@ class UserAdmin(AuditedModelAdmin):
         return self._link_page(request, obj, UserToken.Purpose.INVITE, obj.invitation_token)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Through the service, which refuses oneself, the last administrator and a sole owner."""
-        people.delete_user(actor=_actor(request), user=obj, ip=client_ip(request))
+        """Through the service, which refuses oneself, the last administrator and a sole owner.
+
+        Whoever comes here has seen on the page before what is lost.
+        """
+        people.delete_user(
+            actor=_actor(request), user=obj, ip=client_ip(request), is_confirmed=True
+        )
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Also what nobody does any more, such as being on call."""
+        lines, *others = super().get_deleted_objects(objs, request)
+        losses = losses_without(list(objs), now=timezone.now())
+        return ([*losses, *lines], *others)
 
     @action(description="One-time link", url_path="link", icon="link")  # type: ignore[untyped-decorator]
     def one_time_link(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -170,7 +189,12 @@ class UserAdmin(AuditedModelAdmin):
 
     @admin.action(description="Disable and sign out")
     def disable_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        self._each(request, queryset, people.disable_user, "disabled")
+        """All at once are asked about: together they may leave gaps that nobody leaves alone."""
+        if not is_confirmed(request):
+            losses = losses_without(queryset, now=timezone.now())
+            require_confirmation(what="Without them", losses=losses, is_confirmed=False)
+        disable = partial(people.disable_user, is_confirmed=True)
+        self._each(request, queryset, disable, "disabled")
 
     @admin.action(description="Sign out everywhere")
     def sign_out_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> None:

@@ -64,7 +64,9 @@ def layer(*members: Fields, **fields: object) -> Fields:
         "ends_at_1": "",
     }
     initial = sum("id" in member for member in members)
-    return values | fields | inline("members", *members, initial=initial)
+    values |= {"begins_at_0": "", "begins_at_1": ""}
+    places = inline("members", *members, initial=initial)
+    return values | fields | places | inline("restrictions")
 
 
 def schedule_fields(*layers: Fields, initial: int = 0, **fields: object) -> Fields:
