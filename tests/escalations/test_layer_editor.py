@@ -1,7 +1,7 @@
 """The editor of a layer: what is posted, previewed, saved, moved and deleted."""
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 import pytest
@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from escalations.models import Schedule, ScheduleLayer
 from escalations.models.schedule import weekdays_in
-from escalations.web.layer_forms import LayerLists, anchor_of, rearranged
 from opsknight.models import User
 from tests.escalations.pages import get, page, post
 from tests.factories import ScheduleFactory, ScheduleLayerFactory
@@ -207,36 +206,6 @@ def test_emptying_a_layer_names_the_gaps_and_asks(schedule: Schedule, bob: User)
 # The lists in the form
 
 
-ANN, BEN, CEM = (1,), (2,), (3,)
-
-
-@pytest.mark.parametrize(
-    ("do", "turns"),
-    [
-        ("up-1", (BEN, ANN, CEM)),
-        ("down-1", (ANN, CEM, BEN)),
-        ("up-0", (ANN, BEN, CEM)),
-        ("down-2", (ANN, BEN, CEM)),
-        ("join-1", ((1, 2), CEM)),
-        ("join-0", (ANN, BEN, CEM)),
-        ("drop-1-2", (ANN, CEM)),
-        ("drop-1-9", (ANN, BEN, CEM)),
-        ("add", (ANN, BEN, CEM, BEN)),
-        ("up-7", (ANN, BEN, CEM)),
-        ("dance-1", (ANN, BEN, CEM)),
-        ("up-99999999999", (ANN, BEN, CEM)),
-    ],
-)
-def test_turns_are_rearranged(do: str, turns: tuple[tuple[int, ...], ...]) -> None:
-    lists = LayerLists((ANN, BEN, CEM))
-
-    assert rearranged(lists, do, {"person": "2"}).turns == turns
-
-
-def test_people_of_one_turn_are_taken_apart_again() -> None:
-    assert rearranged(LayerLists((ANN, (2, 3))), "split-1", {}).turns == (ANN, BEN, CEM)
-
-
 def test_rearranging_stores_nothing_and_complains_of_nothing(
     schedule: Schedule, bob: User, eve: User
 ) -> None:
@@ -265,44 +234,6 @@ def test_active_times_are_added_and_removed(schedule: Schedule, bob: User) -> No
 
     assert 'name="active-0-starts" value="09:00"' in added.content.decode()
     assert "active-0-starts" not in removed.content.decode()
-
-
-# Handoffs
-
-
-@pytest.mark.parametrize(
-    ("data", "day"),
-    [
-        ({"rotation": "daily", "first_on": date(2026, 11, 25)}, "2026-11-25"),
-        # Turn 1 includes the Wednesday: its handoff was on the Monday before.
-        (
-            {"rotation": "weekly", "handoff_weekday": 0, "first_on": date(2026, 11, 25)},
-            "2026-11-23",
-        ),
-        (
-            {"rotation": "weekly", "handoff_weekday": 2, "first_on": date(2026, 11, 25)},
-            "2026-11-25",
-        ),
-        (
-            {"rotation": "weekly", "handoff_weekday": 3, "first_on": date(2026, 11, 25)},
-            "2026-11-19",
-        ),
-        ({"rotation": "monthly", "handoff_day": 1, "first_on": date(2026, 11, 25)}, "2026-11-01"),
-        # November has no 31st, so the anchor stays a real 31st.
-        ({"rotation": "monthly", "handoff_day": 31, "first_on": date(2026, 11, 25)}, "2026-10-31"),
-        ({"rotation": "hourly", "first_on": date(2026, 11, 25)}, "2026-11-25"),
-    ],
-)
-def test_first_handoff_is_on_or_before_the_day(data: dict[str, Any], day: str) -> None:
-    found = anchor_of({"handoff_time": time(9)} | data, VIENNA)
-
-    assert f"{found + timedelta(hours=2):%Y-%m-%d}" == day
-
-
-def test_handoff_that_a_clock_change_skips_is_the_first_instant_after_it() -> None:
-    data = {"rotation": "daily", "first_on": date(2026, 3, 29), "handoff_time": time(2, 30)}
-
-    assert anchor_of(data, VIENNA) == datetime(2026, 3, 29, 1, tzinfo=UTC)
 
 
 # The preview
