@@ -177,9 +177,12 @@ def test_events_of_nobody_known_are_named_and_the_others_taken(
         ("DTSTART;TZID=Asia/Tokyo:20261124T080000\nDURATION:P1D", ("11-23T23:00", "11-24T23:00")),
         ("DTSTART:20261124T080000\nDURATION:PT8H", ("11-24T07:00", "11-24T15:00")),
         ("DTSTART;VALUE=DATE:20261124\nDTEND;VALUE=DATE:20261126", ("11-23T23:00", "11-25T23:00")),
-        ("DTSTART;TZID=Tokyo Standard Time:20261124T080000\nDURATION:P1D", ("11-23T23:00", "11-24T23:00")),
+        (
+            "DTSTART;TZID=Tokyo Standard Time:20261124T080000\nDURATION:P1D",
+            ("11-23T23:00", "11-24T23:00"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_times_are_read(
     site: PagesServer, bob: User, lines: str, expected: tuple[str, str]
 ) -> None:
