@@ -6,7 +6,7 @@ Without names, all but those that take many minutes.
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import engine, intake, oncall, page, realtime
+from bench import chaos, engine, intake, oncall, page, realtime
 from bench.figures import Figure
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -17,7 +17,10 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "page": page.run,
     "realtime": realtime.run,
 }
-LONG_PARTS: dict[str, Callable[[], Iterator[Figure]]] = {"intake-soak": intake.run_soak}
+LONG_PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "intake-soak": intake.run_soak,
+    "engine-chaos": chaos.run,
+}
 
 
 def main(names: list[str]) -> int:
