@@ -59,7 +59,7 @@ class LayerForm(forms.Form):
     )
     rotation = forms.ChoiceField(label="Unit", choices=Rotation.choices)
     handoff_weekday = forms.TypedChoiceField(
-        label="Handoff on", coerce=int, choices=DAY_CHOICES, required=False, empty_value=0
+        label="Handoff on", coerce=int, choices=DAY_CHOICES, required=False
     )
     handoff_day = forms.IntegerField(
         label="Handoff on day",
@@ -258,7 +258,7 @@ def anchor_of(data: Mapping[str, Any], zone: str) -> datetime:
     day: date = data["first_on"]
     match data["rotation"]:
         case Rotation.WEEKLY:
-            day -= timedelta(days=(day.weekday() - data["handoff_weekday"]) % 7)
+            day -= timedelta(days=(day.weekday() - (data["handoff_weekday"] or 0)) % 7)
         case Rotation.MONTHLY:
             day = _month_day(day, data["handoff_day"] or day.day)
     return first_instant(datetime.combine(day, data["handoff_time"]), zone)
