@@ -6,7 +6,7 @@ a millisecond of Python. Here a statement is planned once in a while, and severa
 
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -27,71 +27,61 @@ Rows = list[tuple[Any, ...]]
 
 # A plan is believed for so long; the tables grow meanwhile.
 PLAN_SECONDS = 5.0
-# Whoever asks for the rows of some keys wants an index and nothing else, however small the tables
-# were when the plan was made.
-_ONLY_INDEXES: Final[Statement] = (
+# For the transaction. Whoever asks for the rows of some keys wants an index and nothing else,
+# however small the tables were when the plan was made; and a plan for whatever values come.
+_HOW_TO_PLAN: Final[Statement] = (
     """
     SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-           set_config('enable_mergejoin', 'off', true)
+           set_config('enable_mergejoin', 'off', true),
+           set_config('plan_cache_mode', 'force_generic_plan', true)
     """,
     (),
 )
 _DONE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
-_DUPLICATE: Final = b"42P05"
 
 
 class Link:
     """One connection and what is prepared on it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self) -> None:
         self._names: set[bytes] = set()
         self._planned_at = time.monotonic()
-        _check(connection.pgconn.exec_(b"DEALLOCATE ALL"))
-        # By default it is planned anew for the values of each run, if that seems to be worth it.
-        _check(connection.pgconn.exec_(b"SET plan_cache_mode = force_generic_plan"))
 
     def run(
         self, connection: Connection, statements: Sequence[Statement], *, commits: bool
     ) -> list[Rows]:
         """The rows of each statement; all of them in one round trip and in one transaction."""
         pgconn = connection.pgconn
-        before: list[bytes] = []
         asked = len(statements)
+        before: list[bytes] = []
         if pgconn.transaction_status == TransactionStatus.IDLE:
             before.append(b"BEGIN")
-            statements = [_ONLY_INDEXES, *statements]
-        named = [(self._prepared(pgconn, text), _encoded(values)) for text, values in statements]
+            statements = [_HOW_TO_PLAN, *statements]
+        values = [_encoded(given) for _, given in statements]
+        named = [_named(text) for text, _ in statements]
+        if not self._names.issuperset(name for name, _ in named):
+            for command in before:  # a pooler keeps to one server from here on
+                _check(pgconn.exec_(command))
+            before.clear()
+            self._prepare(pgconn, named)
         if time.monotonic() - self._planned_at > PLAN_SECONDS:
             before.append(b"DISCARD PLANS")
             self._planned_at = time.monotonic()
-        pgconn.enter_pipeline_mode()
-        try:
-            for command in before:
-                pgconn.send_query_params(command, None)
-            for name, values in named:
-                pgconn.send_query_prepared(name, values)
-            if commits:
-                pgconn.send_query_params(b"COMMIT", None)
-            pgconn.pipeline_sync()
-            results = list(_results(pgconn))
-            pgconn.exit_pipeline_mode()
-        except BaseException:
-            pgconn.finish()  # nobody knows what is still on its way
-            raise
+        after = [b"COMMIT"] if commits else []
+        runs = [(name, given) for (name, _), given in zip(named, values, strict=True)]
+        results = _exchange(pgconn, before, runs, after)
         for result in results:
             _check(result)
-        done = len(results) - commits
+        done = len(results) - len(after)
         return [_rows(result, connection) for result in results[done - asked : done]]
 
-    def _prepared(self, pgconn: PGconn, text: str) -> bytes:
-        name, command = _named(text)
-        if name not in self._names:
-            result = pgconn.prepare(name, command)
-            # Behind a pooler that hands connections around, another process may have done it.
-            if result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) != _DUPLICATE:
-                _check(result)
-            self._names.add(name)
-        return name
+    def _prepare(self, pgconn: PGconn, named: Iterable[tuple[bytes, bytes]]) -> None:
+        if not self._names:
+            _check(pgconn.exec_(b"DEALLOCATE ALL"))
+        for name, command in named:
+            if name not in self._names:
+                _check(pgconn.prepare(name, command))
+                self._names.add(name)
 
 
 _links: WeakKeyDictionary[Connection, Link] = WeakKeyDictionary()
@@ -105,7 +95,7 @@ def run_on(connection: Connection, statements: Sequence[Statement], *, commits: 
     with connection.lock:
         link = _links.get(connection)
         if link is None:
-            link = _links[connection] = Link(connection)
+            link = _links[connection] = Link()
         try:
             return link.run(connection, statements, commits=commits)
         except (psycopg.NotSupportedError, psycopg.OperationalError, psycopg.ProgrammingError):
@@ -129,6 +119,30 @@ def _encoded(values: Sequence[Value]) -> list[bytes]:
             raise psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
         encoded.append(text.encode())
     return encoded
+
+
+def _exchange(
+    pgconn: PGconn,
+    before: Sequence[bytes],
+    runs: Sequence[tuple[bytes, Sequence[bytes]]],
+    after: Sequence[bytes],
+) -> list[PGresult]:
+    """The results of all these, in order; what comes after a failure is not run, and says so."""
+    pgconn.enter_pipeline_mode()
+    try:
+        for command in before:
+            pgconn.send_query_params(command, None)
+        for name, values in runs:
+            pgconn.send_query_prepared(name, values)
+        for command in after:
+            pgconn.send_query_params(command, None)
+        pgconn.pipeline_sync()
+        results = list(_results(pgconn))
+        pgconn.exit_pipeline_mode()
+    except BaseException:
+        pgconn.finish()  # nobody knows what is still on its way
+        raise
+    return results
 
 
 def _results(pgconn: PGconn) -> Iterator[PGresult]:

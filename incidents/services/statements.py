@@ -9,8 +9,9 @@ from incidents.services.prepared import Rows, Statement, run_on
 
 __all__ = ["Rows", "Statement", "are_stale", "run_all"]
 
-# Prepared for tables that have changed since; gone, behind a pooler that hands connections around.
-_STALE = ("0A000", "26000")
+# Prepared for tables that have changed since; gone or there already, behind a pooler that hands
+# connections around.
+_STALE = ("0A000", "26000", "42P05")
 
 
 def run_all(statements: Sequence[Statement | None], *, commits: bool = False) -> list[Rows]:
