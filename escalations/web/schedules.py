@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from escalations import oncall, selectors
 from escalations.models import LayerMember, Schedule, ScheduleLayer
-from escalations.selectors import Rota
+from escalations.selectors import OnCall, Rota
 from escalations.services.rotations import put_on_call as put_person_on_call
 from escalations.web.announcements import announcements_panel
 from escalations.web.feeds import feeds_panel
@@ -77,6 +77,7 @@ def _timeline_context(
     if rota.problem:
         raise ValueError(rota.problem)
     shown_only = {"starts_at__lt": window.end, "ends_at__gt": window.start}
+    duty = selectors.duty_of(rota, now=now)
     return {
         "window": window,
         "zone": window.zone,
@@ -88,14 +89,21 @@ def _timeline_context(
             window=window,
             now=now,
         ),
-        "duty": selectors.duty_of(rota, now=now),
+        "duty": duty,
         "layers": layer_views(rota, now),
         "override_url": _override_url(shown, window)
         if selectors.may_change_schedules(user)
         else "",
+        "may_take_over": _may_take_over(user, duty),
         "override_separator": "&" if window.is_mine else "?",
         "override_dialog": True,
     }
+
+
+def _may_take_over(user: User, duty: OnCall) -> bool:
+    """Whether one press is enough: with several on call it must be said whose place is taken."""
+    is_clear = duty.until is not None and len(duty.people) <= 1 and user not in duty.people
+    return is_clear and selectors.may_change_schedules(user)
 
 
 def _other_zone(user: User, shown: Schedule, window: Window) -> str:

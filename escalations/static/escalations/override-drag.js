@@ -32,6 +32,8 @@ class OverrideDrag extends HTMLElement {
     this.addEventListener("keydown", (event) => event.key === "Escape" && this.clear());
     this.addEventListener("click", (event) => this.follow(event), { capture: true });
     this.addEventListener("dragstart", (event) => event.preventDefault());
+    this.opener = document.querySelector("a[data-override]");
+    this.opener?.addEventListener("click", (event) => this.pressedOpener(event));
     this.dataset.ready = "";
   }
 
@@ -74,6 +76,12 @@ class OverrideDrag extends HTMLElement {
     if (!bar || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     this.load(bar.getAttribute("href"), bar);
+  }
+
+  pressedOpener(event) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    this.load(this.opener.getAttribute("href"), this.opener);
   }
 
   // Keys
