@@ -12,15 +12,16 @@ from opsknight.models import User
 
 def visible_policies(user: User) -> QuerySet[EscalationPolicy]:
     """Everybody who is signed in may see who would be paged."""
-    policies = EscalationPolicy.objects.all()
+    policies = EscalationPolicy.objects.select_related("fallback_user", "fallback_team", "saved_by")
     return policies if user.is_active else policies.none()
 
 
-def counted_policies(user: User) -> QuerySet[EscalationPolicy]:
-    """Visible policies with `step_count` and `service_count`, for a list; 1 query."""
-    return visible_policies(user).annotate(
-        step_count=Count("steps", distinct=True), service_count=Count("services", distinct=True)
+def counted_policies(user: User, *, text: str = "") -> QuerySet[EscalationPolicy]:
+    """Visible policies with `service_count`, by name; `text` is looked for in it. 1 query."""
+    policies = (
+        visible_policies(user).filter(name__icontains=text) if text else (visible_policies(user))
     )
+    return policies.annotate(service_count=Count("services")).order_by("name", "pk")
 
 
 def get_policy_for(user: User, pk: int) -> EscalationPolicy:
@@ -56,8 +57,7 @@ def steps_of(policy_ids: Iterable[int]) -> QuerySet[PolicyStep]:
 def policies_with_steps(user: User) -> QuerySet[EscalationPolicy]:
     """Visible policies with steps and targets, for the API; 3 queries."""
     steps = PolicyStep.objects.order_by("position", "id").prefetch_related(_targets())
-    policies = visible_policies(user).select_related("fallback_user", "fallback_team", "saved_by")
-    return policies.prefetch_related(Prefetch("steps", steps))
+    return visible_policies(user).prefetch_related(Prefetch("steps", steps))
 
 
 def _targets() -> "Prefetch[str]":

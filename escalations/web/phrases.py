@@ -61,10 +61,11 @@ def wait_phrase(minutes: int, *, is_first: bool) -> str:
     """ "At once", "After 10 min", "2 h later"."""
     if minutes == 0:
         return "At once" if is_first else "At the same time"
-    return f"After {_length(minutes)}" if is_first else f"{_length(minutes)} later"
+    return f"After {length_phrase(minutes)}" if is_first else f"{length_phrase(minutes)} later"
 
 
-def _length(minutes: int) -> str:
+def length_phrase(minutes: int) -> str:
+    """ "45 min", "1 h 30 min"."""
     hours, rest = divmod(minutes, 60)
     parts = [f"{hours} h" if hours else "", f"{rest} min" if rest else ""]
     return " ".join(part for part in parts if part)
