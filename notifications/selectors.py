@@ -1,6 +1,6 @@
 """What a person may see of notifications. The only way to one for a person."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
@@ -196,7 +196,9 @@ def get_destination_to_change_for(user: User, pk: int) -> Destination:
     return place
 
 
-def last_deliveries_to(user: User, destination: Destination, *, limit: int) -> list[Notification]:
+def last_deliveries_to(
+    user: User, destination: Destination, *, limit: int
+) -> Sequence[Notification]:
     """What went to a destination lately, newest first, with its incident only where the person
     may see that; two queries."""
     rows = list(

@@ -19,7 +19,7 @@ def take_next_way(*, row: Notification, now: datetime) -> str:
     The caller holds the transaction. Returns a sentence that says what happens now; NO_WAY_LEFT
     when nothing does. A destination has no other way.
     """
-    if row.user is None or row.incident_id is None:
+    if row.user_id is None or row.user is None or row.incident_id is None:
         return NO_WAY_LEFT
     others = Notification.objects.filter(
         incident_id=row.incident_id, user_id=row.user_id, reason=row.reason

@@ -63,14 +63,14 @@ def queue_notices(*, notices: Sequence[NoticeRequest], now: datetime) -> int:
 def _rows_to_people(
     notices: Iterable[NoticeRequest], addresses: Mapping[int, str], now: datetime
 ) -> list[Notification]:
-    return [
-        build_notice(notice, channel, address, now)
-        for notice in notices
-        if notice.user_id in addresses
-        for channel, address in (
-            (Channel.IN_APP, ""), (Channel.EMAIL, addresses[notice.user_id]),
-        )
-    ]  # fmt: skip
+    rows = []
+    for notice in notices:
+        if notice.user_id is None or notice.user_id not in addresses:
+            continue
+        address = addresses[notice.user_id]
+        rows.append(build_notice(notice, Channel.IN_APP, "", now))
+        rows.append(build_notice(notice, Channel.EMAIL, address, now))
+    return rows
 
 
 def _rows_to_destinations(
