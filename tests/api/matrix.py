@@ -200,6 +200,7 @@ SCHEDULES = [
     ),
 ]
 LATER = {"starts_at": "2190-01-01T00:00:00Z", "ends_at": "2190-01-01T01:00:00Z"}
+APART = {"starts_at": "2189-12-30T00:00:00Z", "ends_at": "2189-12-31T00:00:00Z"}
 CHANGED = (403, 403, 201, 201)
 ON_CALL = [
     _read("schedules", "on-call"),
@@ -224,14 +225,14 @@ OVERRIDES = [
         "POST",
         "schedules/{schedule}/cover",
         CHANGED,
-        LATER | {"user": "{carol}", "by": "{dan}"},
+        APART | {"user": "{carol}", "by": "{dan}"},
     ),
     _write(
         "schedules",
         "POST",
         "schedules/{schedule}/take-over",
         CHANGED,
-        {"until": "2190-01-01T00:00:00Z"},
+        {"until": "2190-01-01T00:00:00Z", "replaces": "{carol}"},
     ),
 ]
 TEMPORARIES = [
@@ -262,7 +263,7 @@ SWAPS = [  # of one's own shifts; anybody else may take them
         "POST",
         "schedules/{schedule}/swap-requests",
         (400, 201, 400, 400),
-        LATER | {"starts_at": "2189-12-30T00:00:00Z", "ends_at": "2189-12-31T00:00:00Z"},
+        APART,
     ),
     _write(
         "schedules",

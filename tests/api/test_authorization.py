@@ -57,7 +57,12 @@ def world(team: Team, service: Service, carol: Asker) -> dict[str, Any]:
         "override": OverrideFactory(user=UserFactory(), **later).pk,
         "begun": OverrideFactory(user=UserFactory(), schedule=schedule).pk,
         "temporary": TemporaryScheduleFactory(**later).pk,
-        "swap": SwapRequestFactory(requester=carol.user, **later).pk,
+        "swap": SwapRequestFactory(
+            schedule=schedule,
+            requester=carol.user,
+            starts_at=LATER + timedelta(days=1),
+            ends_at=LATER + timedelta(days=2),
+        ).pk,
         "feed": CalendarFeedFactory(owner=carol.user).pk,
         "public": IncidentFactory(service=service).pk,
         "private": IncidentFactory(service=service, visibility="private").pk,
