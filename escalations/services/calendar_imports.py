@@ -42,6 +42,7 @@ PARALLEL = 5
 WEEKS = 17
 MAX_NAMED = 5  # events that a remark names
 MAX_SHIFTS = 10_000  # of one layer
+STAYS = "The shifts that were read before stay."
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def _take(
 ) -> None:
     if isinstance(question, NoCalendar) or isinstance(answer, NoCalendar):
         reason = answer.reason if isinstance(answer, NoCalendar) else "There is no address."
-        _remark(layer, reason)
+        _remark(layer, f"{reason} {STAYS}")
         return
     last = CalendarRead.objects.filter(layer=layer, question_digest=question.digest).first()
     text_digest = hashlib.sha256(answer.body).hexdigest()
@@ -197,7 +198,7 @@ def _take(
             answer.body, zone=question.zone, start=question.start, end=question.end
         )
     except Unreadable as error:
-        read.remark = str(error)
+        read.remark = f"{error} {STAYS}"
         _save(layer, read, None, now)
         return
     shifts, read.remark = _shifts(layer, events, People(people))

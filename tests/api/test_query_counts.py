@@ -11,6 +11,7 @@ from incidents.services.lifecycle import add_note
 from opsknight.models import User
 from tests.api.asking import Asker
 from tests.factories import (
+    CalendarFeedFactory,
     DeliveryFactory,
     DestinationFactory,
     IncidentFactory,
@@ -55,6 +56,10 @@ def _service() -> None:
     ServiceFactory(team=TeamFactory(), escalation_policy=PolicyFactory())
 
 
+def _feed() -> object:
+    return CalendarFeedFactory(owner=User.objects.get(name="Bob"))
+
+
 MAKERS: dict[str, Callable[[], object]] = {
     "services": _service,
     "integrations": IntegrationFactory,
@@ -62,6 +67,7 @@ MAKERS: dict[str, Callable[[], object]] = {
     "changes": _change,
     "incidents": _incident,
     "maintenance-windows": MaintenanceWindowFactory,
+    "calendar-feeds": _feed,
     "destinations": _destination,
     "escalation-policies": _policy,
     "schedules": lambda: ScheduleFactory(members=UserFactory.create_batch(3)),
@@ -76,6 +82,7 @@ QUERIES = {
     "changes": 2,
     "incidents": 2,
     "maintenance-windows": 2,
+    "calendar-feeds": 3,  # the addresses of one's own
     "destinations": 3,  # the teams that the person runs, whose addresses are shown in full
     "escalation-policies": 4,  # the steps, their targets
     "schedules": 4,  # the layers, their members
