@@ -44,6 +44,11 @@ class Stack:
         )
         return result.stdout.strip()
 
+    def prepare(self) -> None:
+        """Bring tables and static files up to date, as every start does."""
+        command = [sys.executable, "-m", "config.prepare"]
+        subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, check=True)
+
 
 def free_port() -> int:
     """A TCP port of this machine that nobody listens on now."""
@@ -90,8 +95,7 @@ def door_stack(**settings: str) -> Iterator[DoorStack]:
         env = os.environ | stores | {"OPSKNIGHT_HOME": str(home), "OPSKNIGHT_PORT": str(port)}
         with listen("127.0.0.1", port) as listener:
             stack = DoorStack(port, env | settings, postgres, listener)
-            stack.manage("migrate", "-v0")
-            stack.manage("collectstatic", "--noinput", "-v0")
+            stack.prepare()
             try:
                 stack.start_webs()
                 yield stack

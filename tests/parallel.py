@@ -15,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 TOGETHER = (
     "tests/e2e/",
     "tests/flows/test_database_away",
+    "tests/flows/test_engine_chaos.py",
     "tests/flows/",
     "tests/config/test_supervisor.py",
     "tests/opsknight/test_live_pages.py",

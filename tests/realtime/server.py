@@ -17,6 +17,7 @@ from django.test import Client
 
 from config.processes import die_with_parent
 from opsknight.models import User
+from tests.stack import free_port
 
 PATIENCE_SECONDS = 10.0
 
@@ -168,7 +169,7 @@ class LiveServer:
 @contextmanager
 def running_server(log: IO[bytes], **environment: str) -> Iterator[LiveServer]:
     """The server on a free port, with these variables of the environment."""
-    port = _free_port()
+    port = free_port()
     env = os.environ | environment
     web = subprocess.Popen(
         [sys.executable, "-m", "tests.realtime.live_app", str(port)], env=env, stdout=log,
@@ -188,13 +189,6 @@ def running_server(log: IO[bytes], **environment: str) -> Iterator[LiveServer]:
         for process in (publisher, web):
             process.kill()
             process.communicate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _answers(port: int) -> bool:
