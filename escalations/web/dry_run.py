@@ -17,6 +17,7 @@ from opsknight.wall_clock import first_instant
 
 Urgency = Incident.Urgency
 CHANNELS = dict(Channel.choices)
+PASSED_OVER = ("the step is only for ", "the step is for incidents of ")
 
 
 class TryForm(forms.Form):
@@ -54,6 +55,7 @@ class Tried:
     reached: tuple[Reached, ...]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    is_passed_over: bool  # the step is not for this time
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def rehearsal_of(form: TryForm, at: datetime, moments: Sequence[DryMoment]) -> R
 
 
 def _line(moment: DryMoment, at: datetime) -> Tried:
+    # By its own hours or urgency: nothing is wrong with that.
+    is_passed_over = any(text.startswith(PASSED_OVER) for text in moment.problems)
     minutes = int((moment.at - at).total_seconds() // 60)
     return Tried(
         at=moment.at,
@@ -93,8 +97,9 @@ def _line(moment: DryMoment, at: datetime) -> Tried:
         what=_what(moment),
         icon={"fallback": "life-buoy", "resolve": "circle-check"}.get(moment.kind, ""),
         reached=tuple(_reached(one, ways) for one, ways in moment.heard),
-        problems=moment.problems,
-        notes=moment.notes,
+        problems=() if is_passed_over else moment.problems,
+        notes=(*moment.notes, *moment.problems) if is_passed_over else moment.notes,
+        is_passed_over=is_passed_over,
     )
 
 

@@ -1,6 +1,6 @@
 """Fragments for pages of other apps, included by URL name."""
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -9,8 +9,11 @@ from django.utils import timezone
 
 from escalations import selectors
 from escalations.plan import plan_of
-from incidents.selectors import get_incident_for
+from incidents.models import Incident
+from incidents.selectors import get_incident_for, may_act_on
 from opsknight.models import User
+
+ESCALATING = (Incident.Status.TRIGGERED, Incident.Status.ACKNOWLEDGED)
 
 
 @login_required
@@ -23,11 +26,19 @@ def on_call_panel(request: HttpRequest) -> HttpResponse:
 @login_required
 def plan_panel(request: HttpRequest, incident_id: int) -> HttpResponse:
     """What the escalation of an incident did and will do."""
-    incident = get_incident_for(cast(User, request.user), incident_id)
+    user = cast(User, request.user)
+    context = plan_context(user, get_incident_for(user, incident_id))
+    return render(request, "escalations/plan_panel.html", context)
+
+
+def plan_context(user: User, incident: Incident) -> dict[str, Any]:
+    """What `escalations/plan_panel.html` needs of an incident that this person may see."""
     plan = plan_of(incident, now=timezone.now())
-    context = {
+    return {
         "incident": incident,
         "plan": plan,
         "policy_id": incident.paging_policy_id,
+        "may_escalate": bool(plan.steps)
+        and incident.status in ESCALATING
+        and may_act_on(user, incident),
     }
-    return render(request, "escalations/plan_panel.html", context)

@@ -60,13 +60,8 @@ class StepDraft:
 
     @property
     def is_limited(self) -> bool:
-        """It is not for every incident at every time."""
-        return (
-            self.has_window
-            or self.has_condition
-            or self.is_round_robin
-            or self.urgency != Urgency.ANY
-        )
+        """It waits for a time or for alerts."""
+        return self.has_window or self.has_condition
 
     @property
     def has_condition(self) -> bool:

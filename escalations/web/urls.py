@@ -7,6 +7,7 @@ from escalations.web.announcements import announcement_patterns
 from escalations.web.calendars import calendar_patterns
 from escalations.web.feeds import feed_patterns
 from escalations.web.layers import layer_patterns
+from escalations.web.manual import manual_patterns
 from escalations.web.my_shifts import my_patterns
 from escalations.web.overrides import override_patterns
 from escalations.web.policies import policy_patterns
@@ -36,6 +37,7 @@ urlpatterns = [
     *notice_patterns,
     *policy_patterns,
     *edit_policy_patterns,
+    *manual_patterns,
     path("on-call/panel/", panels.on_call_panel, name="on_call_panel"),
     path("escalation-plans/<int:incident_id>/", panels.plan_panel, name="plan_panel"),
 ]
