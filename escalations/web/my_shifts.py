@@ -23,7 +23,7 @@ from opsknight.models import User
 
 AHEAD = timedelta(days=60)
 MARGIN = timedelta(days=31)  # shifts beyond it are cut
-MAX_SHOWN = 200
+MAX_SHOWN = 100
 
 
 @dataclass(frozen=True)
