@@ -67,7 +67,9 @@ class ShiftSerializer(serializers.Serializer[Any]):
     starts_at = Instant()
     ends_at = Instant()
     user = NameSerializer()
-    source = serializers.CharField(help_text="The name of the layer, or what else it comes from.")
+    source = serializers.CharField(  # type: ignore[assignment]  # an attribute of fields, too
+        help_text="The name of the layer, or what else it comes from."
+    )
     kind = serializers.ChoiceField(choices=("layer", "override", "temporary"))
 
 
@@ -77,7 +79,7 @@ class OwnShiftSerializer(serializers.Serializer[Any]):
     schedule = NameSerializer()
     starts_at = Instant()
     ends_at = Instant()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # an attribute of fields, too
     kind = serializers.ChoiceField(choices=("layer", "override", "temporary"))
 
 

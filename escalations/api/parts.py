@@ -52,7 +52,7 @@ class TurnsField(serializers.Field[Any, Any, Any, Any]):
             if all(type(user_id) is int and user_id > 0 for user_id in people):
                 turns.append(tuple(people))
             else:
-                wrong[place] = ["Use the id of a user, or a list of ids."]
+                wrong[str(place)] = ["Use the id of a user, or a list of ids."]
         if wrong:
             raise serializers.ValidationError(wrong)
         return tuple(turns)
@@ -75,7 +75,7 @@ class WeekdaysField(serializers.ListField):
 
     child = serializers.IntegerField(min_value=0, max_value=6)
 
-    def to_representation(self, bits: int) -> list[int]:
+    def to_representation(self, bits: Any) -> list[int]:
         """The days in order."""
         return sorted(weekdays_in(bits))
 
@@ -103,7 +103,7 @@ class LayerSerializer(Part):
         "it still is. Without it the layer is new: its first turn is at `starts_at`.",
     )
     name = Text(max_length=200)
-    source = serializers.ChoiceField(
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # an attribute of fields, too
         choices=ScheduleLayer.Source.choices, default=ScheduleLayer.Source.ROTATION
     )
     calendar_url = Text(

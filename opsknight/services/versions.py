@@ -18,7 +18,7 @@ def lock_version(*, entity: VersionedModel, expected: int | None) -> None:
     Raises SavedMeanwhile, which says who saved it when, unless it is the `expected` version (None:
     any), and NotFound when it was deleted. The lock lets rows that point at it be added.
     """
-    manager = type(entity)._base_manager  # type: ignore[attr-defined]
+    manager = type(entity)._base_manager
     rows = manager.select_for_update(of=("self",), no_key=True).select_related("saved_by")
     stored = rows.filter(pk=entity.pk).first()
     if stored is None:
