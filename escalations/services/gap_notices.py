@@ -71,8 +71,8 @@ def _gap_notices(
     chronicle: Chronicle, known: list[KnownGap], user_ids: list[int], now: datetime
 ) -> Iterator[NoticeRequest]:
     schedule = chronicle.rota.schedule
-    if chronicle.rota.problem:
-        return  # nobody is on call: that is told at once
+    if chronicle.rota.problem or not user_ids:
+        return  # not to be calculated: told at once as empty; nobody to tell: not known either
     rows = _new_gaps(schedule, gaps_ahead(chronicle, now), known, now)
     KnownGap.objects.bulk_create(rows, ignore_conflicts=True)
     fresh = [row for row in rows if not row.is_repetition]

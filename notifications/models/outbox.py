@@ -169,6 +169,10 @@ class Notification(models.Model):
             ),
             # The pages of an incident, and the cancelling of what is unsent.
             models.Index(fields=["incident", "state"], name="notification_of_incident"),
+            # Whether somebody was told of a cause already; only of notices, which are few.
+            models.Index(
+                fields=["cause"], condition=Q(incident__isnull=True), name="notification_of_cause"
+            ),
             # What went to a destination lately.
             models.Index(
                 F("destination"),
