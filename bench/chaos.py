@@ -104,7 +104,7 @@ class MailSink:
         message = message_from_bytes(envelope.content, policy=policy.default)
         key = str(message["Message-ID"])
         self.came[key] += 1
-        body = message.get_body(("plain",))  # type: ignore[attr-defined]
+        body = message.get_body(("plain",))
         self.marked[key] += SAYS_SO in (body.get_content() if body else "")
         return "250 OK"
 
@@ -274,7 +274,7 @@ def _key_of(message_id: str) -> str:
 
 def _rows(target: Machine, statement: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(target.postgres.url) as connection:
-        return connection.execute(statement).fetchall()  # type: ignore[arg-type]
+        return connection.execute(statement).fetchall()
 
 
 _WAITING = """

@@ -13,6 +13,8 @@ from escalations.services.recipients import Book, Directory, Found, load_book
 from escalations.services.runs import DueRun, end_run, finish_steps, move_on
 from escalations.services.steps import Turn, assignee_of, found_by
 from escalations.services.turns import only_turn
+from notifications.rules import has_immediate_way
+from notifications.services.outbox import plans_of
 
 Stage = EscalationRun.Stage
 MAX_MOMENTS = 200
@@ -49,6 +51,7 @@ class Ahead:
     due: DueRun
     book: Book
     robin_counts: dict[int, int]  # turns given out so far, by the id of the step
+    unreachable: frozenset[int]  # people without a way to be paged at once
 
     @property
     def run(self) -> EscalationRun:
@@ -59,7 +62,7 @@ class Ahead:
 def look_ahead(due: DueRun, *, robin_counts: dict[int, int], since: datetime) -> list[Moment]:
     """What will happen, in order, at most `MAX_MOMENTS` of it; `due.run` is used up by it.
 
-    It begins with what the run's timer stands at. At most 11 queries.
+    It begins with what the run's timer stands at. At most 13 queries.
     """
     run, incident = due.run, due.incident
     targets: list[TargetSnapshot] = [run.fallback] if run.fallback else []
@@ -71,7 +74,9 @@ def look_ahead(due: DueRun, *, robin_counts: dict[int, int], since: datetime) ->
         team_ids=[service.team_id] if service and service.team_id else [],
         since=since,
     )
-    return list(_moments(Ahead(due, book, robin_counts), since))
+    plans = plans_of(book.users)
+    unreachable = frozenset(pk for pk, plan in plans.items() if not has_immediate_way(plan))
+    return list(_moments(Ahead(due, book, robin_counts, unreachable), since))
 
 
 def _moments(ahead: Ahead, since: datetime) -> Iterator[Moment]:
@@ -102,13 +107,14 @@ def _step(ahead: Ahead, directory: Directory, at: datetime) -> Iterator[Moment]:
         notes.append(f"in turn: {wording.names_of(found, set())}")
         turn.found = only_turn(found, _next_turn(ahead, step["robin"]))
     turn.found += assignee_of(due, directory)
+    turn.unreachable = set(ahead.unreachable.intersection(turn.people))
     if step is not None and not run.is_by_hand and (condition := step.get("condition")):
         notes.append(
             f"holds until more than {condition['alerts']} alerts came within "
             f"{condition['minutes']} min"
         )
-    heard, problems = _heard(turn.found), tuple(wording.problems_of(turn.found, set()))
-    yield Moment(at, "step", run.round + 1, run.next_step + 1, heard, problems, tuple(notes))
+    heard, problems = _heard(turn.found), wording.problems_of(turn.found, turn.unreachable)
+    yield Moment(at, "step", run.round + 1, run.next_step + 1, heard, tuple(problems), tuple(notes))
     if turn.needs_fallback:
         yield _fallback(ahead, directory, at, "nobody was reached")
     move_on(run, urgency=due.incident.urgency, has_paged_now=turn.has_reached, now=at)

@@ -7,6 +7,7 @@ from escalations.models import (
     PolicyStep,
     StepSnapshot,
     StepTarget,
+    TargetKind,
     TargetSnapshot,
 )
 from incidents.models import Incident
@@ -50,7 +51,7 @@ def snapshot_of_target(target: StepTarget) -> TargetSnapshot:
     if target.user is not None:
         return {"kind": "user", "id": target.user.pk, "label": str(target.user)}
     if target.team is not None:
-        kind = "team_leads" if target.leads_only else "team"
+        kind: TargetKind = "team_leads" if target.leads_only else "team"
         return {"kind": kind, "id": target.team.pk, "label": str(target.team)}
     if target.schedule is not None:
         return {"kind": "schedule", "id": target.schedule.pk, "label": str(target.schedule)}

@@ -6,6 +6,7 @@ what it repaired. What it finds is kept in one row, for the metrics and the outw
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F, Q
@@ -95,7 +96,7 @@ def _repair_some() -> int:
         "no_timer": _NO_TIMER,
         "no_fallback": _NO_FALLBACK,
     }
-    parameters = reasons | {
+    parameters: dict[str, Any] = reasons | {
         "in_maintenance": list(maintenance_now()),
         "longest": LONGEST_WAIT,
         "limit": AT_ONCE,
@@ -132,7 +133,7 @@ def count_overdue() -> int:
     steps = steps.exclude(service_id__in=maintenance_now())
     suppressed = Incident.objects.filter(suppressed_until__lt=late)
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT_ACKNOWLEDGED, [OVERDUE_AFTER])
+        cursor.execute(_COUNT_ACKNOWLEDGED, [OVERDUE_AFTER.total_seconds()])
         (acknowledged,) = cursor.fetchone()
     return steps.count() + suppressed.count() + int(acknowledged)
 
@@ -142,7 +143,7 @@ SELECT count(*) FROM incidents_incident i
 JOIN escalations_escalationrun r ON r.incident_id = i.id
 WHERE i.status = 'acknowledged'
   AND i.acknowledged_at + make_interval(mins => r.ack_timeout_minutes)
-    < statement_timestamp() - %s
+    < statement_timestamp() - make_interval(secs => %s)
 """
 
 

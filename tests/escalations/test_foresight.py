@@ -49,7 +49,10 @@ def policies(bob: User, carol: User, eve: User, team: Team) -> dict[str, Escalat
     rota = ScheduleFactory(name="Primary", members=[bob, carol])
     rota.layers.update(rotation="hourly")
     nobody = ScheduleFactory(name="Night")
+    slow = UserFactory(name="Slow")
+    NotificationRuleFactory(contact_method=ContactMethodFactory(user=slow), delay_minutes=5)
     return {
+        "slow": policy_of((0, [slow]), (30, [bob]), (10, [slow])),
         "plain": policy_of((5, [bob]), (10, [team]), repeat_times=2, repeat_after_minutes=7),
         "schedule": policy_of((0, [rota]), (70, [rota]), (70, [rota])),
         "nobody first": policy_of((0, [nobody]), (30, [bob]), (10, [nobody]), (10, [eve])),
@@ -78,6 +81,7 @@ def policies(bob: User, carol: User, eve: User, team: Team) -> dict[str, Escalat
         "in turn",
         "fallback",
         "end",
+        "slow",
     ],
 )
 def test_engine_does_what_the_dry_run_said(
@@ -216,6 +220,6 @@ def test_queries_of_a_plan_do_not_grow_with_its_steps(
         plan_of(incident, now=now)
 
     # The run; its entries; teams; schedules, layers and what is in them, overrides, temporary
-    # schedules (7); users.
-    assert len(queries) == 11
+    # schedules (7); users; their rules (2).
+    assert len(queries) == 13
     assert LayerMember.objects.exists()
