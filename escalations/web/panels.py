@@ -13,14 +13,17 @@ from incidents.models import Incident
 from incidents.selectors import get_incident_for, may_act_on
 from opsknight.models import User
 
+SHOWN_SCHEDULES = 12  # on the dashboard; the rest is a link away
 ESCALATING = (Incident.Status.TRIGGERED, Incident.Status.ACKNOWLEDGED)
 
 
 @login_required
 def on_call_panel(request: HttpRequest) -> HttpResponse:
-    """Who is on call now, in every schedule."""
-    duties = selectors.on_call_now(cast(User, request.user), now=timezone.now())
-    return render(request, "escalations/on_call_panel.html", {"duties": duties})
+    """Who is on call now, in the person's own schedules first."""
+    schedules = list(selectors.listed_schedules(cast(User, request.user))[: SHOWN_SCHEDULES + 1])
+    duties = selectors.on_call_in(schedules[:SHOWN_SCHEDULES], now=timezone.now())
+    context = {"duties": duties, "has_more": len(schedules) > SHOWN_SCHEDULES}
+    return render(request, "escalations/on_call_panel.html", context)
 
 
 @login_required
@@ -38,6 +41,7 @@ def plan_context(user: User, incident: Incident) -> dict[str, Any]:
         "incident": incident,
         "plan": plan,
         "policy_id": incident.paging_policy_id,
+        "rounds_left": plan.rounds - plan.round,
         "may_escalate": bool(plan.steps)
         and incident.status in ESCALATING
         and may_act_on(user, incident),
