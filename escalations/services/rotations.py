@@ -15,9 +15,11 @@ from django.db import transaction
 from escalations.models import LayerMember, Schedule, ScheduleLayer
 from escalations.oncall import turn_at
 from escalations.selectors import UNREADABLE, layer_of, layers_of
+from escalations.services.history import record_versions
 from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import User
 from opsknight.services.audit import record_change
+from opsknight.services.versions import count_version, lock_version
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def put_on_call(
     Raises InvalidInput for somebody who takes no turn in it, Conflict when the layer has ended.
     """
     with transaction.atomic():
-        schedule = Schedule.objects.select_for_update().get(pk=layer.schedule_id)
+        schedule = layer.schedule
+        lock_version(entity=schedule, expected=None)
         layer = layers_of([schedule.pk]).get(pk=layer.pk)
         found = _place_on_turn(schedule, layer, now)
         if found is None:
@@ -132,6 +135,8 @@ def put_on_call(
             changes={"on_call": [before, after]},
             ip=ip,
         )
+        count_version(entity=schedule, actor=actor, now=now)
+        record_versions([schedule.pk], now=now)
 
 
 def _place_on_turn(
