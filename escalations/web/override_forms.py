@@ -81,12 +81,10 @@ def initial_from(
     """What an address proposes: the span and the person of a shift, or the next hours."""
     start = read_instant(query.get("from", "")) or now
     end = read_instant(query.get("until", "")) or start + timedelta(hours=8)
-    instead = read_id(query.get("instead", ""))
+    instead, what = read_id(query.get("instead", "")), query.get("what", "")
     start = max(start, now)
     return {
-        "what": query.get("what")
-        if query.get("what") in dict(WHAT)
-        else None or (COVER if instead else EVERYBODY),
+        "what": what if what in dict(WHAT) else COVER if instead else EVERYBODY,
         "user": viewer.pk if viewer.pk != instead else None,
         "replaces": instead,
         "starts_at": wall_time(start, zone).replace(second=0, microsecond=0),

@@ -127,3 +127,17 @@ def test_panel_of_the_dashboard_names_several_people(bob: User, carol: User, eve
     text = page(eve, "on_call_panel")
 
     assert text.index("Bob") < text.index("Carol")
+
+
+def test_panel_of_the_dashboard_shows_ones_own_schedules_and_leads_to_the_rest(
+    bob: User, carol: User
+) -> None:
+    for number in range(13):
+        ScheduleFactory(name=f"Of others {number:02}", members=[carol])
+    ScheduleFactory(name="Zzz of bob", members=[bob])
+
+    text = page(bob, "on_call_panel")
+
+    assert text.index("Zzz of bob") < text.index("Of others 00")
+    assert "Of others 12" not in text
+    assert "And more schedules" in text
