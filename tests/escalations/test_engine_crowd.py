@@ -1,6 +1,7 @@
 """Many incidents, several engines, a Redis that goes away."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -99,6 +100,20 @@ def test_two_engines_at_once_page_everybody_once(
 
     assert [paged(incident) for incident in incidents] == [["Bob"]] * 60
     assert Notification.objects.filter(channel="email").count() == 60
+
+
+@pytest.mark.django_db(transaction=True)
+def test_engines_at_once_share_the_turns_of_a_step_evenly(
+    service: Service, bob: User, carol: User, eve: User, now: datetime
+) -> None:
+    policy = policy_of((0, [bob, carol, eve], {"is_round_robin": True}))
+    incidents = [escalating(service, now, policy) for _ in range(60)]
+
+    in_threads(4, until_nothing_is_due)
+
+    each = [paged(incident) for incident in incidents]
+    assert Counter(name for names in each for name in names) == {"Bob": 20, "Carol": 20, "Eve": 20}
+    assert {len(names) for names in each} == {1}
 
 
 @pytest.mark.django_db(transaction=True)
