@@ -81,7 +81,7 @@ app.conf.beat_schedule = {
     "follow maintenance": _sweep("incidents.tasks.follow_maintenance", 5, "escalations"),
     "resolve what is quiet": _sweep("incidents.tasks.resolve_quiet", 10, "default"),
     "follow schedules": _sweep("escalations.tasks.follow_schedules", 30, "default"),
-    "tell on call": _sweep("escalations.tasks.tell_on_call", 30, "default"),
+    "tell on call": _sweep("escalations.tasks.tell_on_call", 60, "default"),
     "import due calendars": _sweep("escalations.tasks.import_due_calendars", 20, "default"),
     "forget what is old": _sweep("opsknight.tasks.forget_expired", 600, "default"),
     **{

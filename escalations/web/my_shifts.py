@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.urls import path
 from django.urls.resolvers import URLPattern
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from escalations import oncall, selectors
@@ -36,6 +37,7 @@ class MyShift:
     is_asked: bool  # somebody is looked for who takes it
 
 
+@never_cache  # it shows secret calendar addresses
 @login_required
 @require_safe
 def my_shifts(request: HttpRequest) -> HttpResponse:

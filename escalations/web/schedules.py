@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.urls.resolvers import URLPattern
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from escalations import oncall, selectors
@@ -44,6 +45,7 @@ class LayerView:
     is_last: bool
 
 
+@never_cache  # it shows secret calendar addresses
 @login_required
 @require_safe
 def schedule(request: HttpRequest, pk: int) -> HttpResponse:

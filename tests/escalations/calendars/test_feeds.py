@@ -1,6 +1,7 @@
 """Secret calendar addresses: what they say, to whom, and for how long (scenarios P1 and P2)."""
 
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from escalations.oncall import shifts_between
 from escalations.selectors import history_of
 from escalations.services import feeds
 from opsknight.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from opsknight.logs import HideSecrets
 from opsknight.models import AuditEntry, User
 from tests.factories import (
     CalendarFeedFactory,
@@ -311,6 +313,15 @@ def test_token_is_not_stored_in_the_clear(bob: User) -> None:
     assert feed.token not in stored.values()
     entry = AuditEntry.objects.get(action="calendar_feed.created")
     assert feed.token not in json.dumps(entry.changes)
+
+
+def test_address_does_not_reach_the_log(feed: CalendarFeed) -> None:
+    path = f"/calendars/{feed.token}.ics"
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "Not Found: %s", (path,), None)
+
+    HideSecrets().filter(record)
+
+    assert record.getMessage() == "Not Found: /calendars/•••"
 
 
 # P2, the services; the pages and the API have tests of their own
