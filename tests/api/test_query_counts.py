@@ -11,6 +11,7 @@ from incidents.services.lifecycle import add_note
 from opsknight.models import User
 from tests.api.asking import Asker
 from tests.factories import (
+    AnnouncementFactory,
     CalendarFeedFactory,
     DeliveryFactory,
     DestinationFactory,
@@ -68,6 +69,7 @@ MAKERS: dict[str, Callable[[], object]] = {
     "incidents": _incident,
     "maintenance-windows": MaintenanceWindowFactory,
     "calendar-feeds": _feed,
+    "on-call-announcements": AnnouncementFactory,
     "destinations": _destination,
     "escalation-policies": _policy,
     "schedules": lambda: ScheduleFactory(members=UserFactory.create_batch(3)),
@@ -82,10 +84,11 @@ QUERIES = {
     "changes": 2,
     "incidents": 2,
     "maintenance-windows": 2,
+    "on-call-announcements": 2,
     "calendar-feeds": 3,  # the addresses of one's own
     "destinations": 3,  # the teams that the person runs, whose addresses are shown in full
     "escalation-policies": 4,  # the steps, their targets
-    "schedules": 4,  # the layers, their members
+    "schedules": 5,  # the layers, their members, their restrictions
     "users": 2,
     "teams": 3,  # the members
 }
