@@ -109,7 +109,9 @@ class Window:
     @property
     def end(self) -> datetime:
         """The first instant after the window."""
-        return day_start(self.after, self.zone)
+        end = day_start(self.after, self.zone)
+        # A zone that moves across the date line skips a day, which then has no time at all.
+        return end if end > self.start else day_start(self.after + timedelta(days=1), self.zone)
 
     @property
     def has_today(self) -> bool:

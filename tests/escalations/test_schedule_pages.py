@@ -174,6 +174,15 @@ def test_what_cannot_be_understood_in_the_address_is_left_out(
     assert "Shown in Europe/Vienna" in page(eve, "schedule", schedule.pk, query=query)
 
 
+def test_day_that_a_zone_skips_shows_the_next_one(bob: User, eve: User) -> None:
+    # Samoa moved across the date line: 30 December 2011 did not happen there.
+    schedule = ScheduleFactory(members=[bob], time_zone="Pacific/Apia")
+
+    text = page(eve, "schedule", schedule.pk, query="?view=day&from=2011-12-30")
+
+    assert "cannot be calculated" not in text
+
+
 def test_arrows_lead_to_the_neighbouring_days(schedule: Schedule, eve: User) -> None:
     text = page(eve, "schedule", schedule.pk, query="?view=month&from=2026-12-10")
 
