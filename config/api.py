@@ -9,6 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from config.health import health
+from escalations.api.announcements import AnnouncementViewSet
 from escalations.api.calendar_feeds import FeedViewSet
 from escalations.api.escalate import EscalateViewSet
 from escalations.api.oncall import MyShiftsViewSet, OnCallViewSet
@@ -51,6 +52,7 @@ router.register("integrations", IntegrationViewSet, basename="integration")
 router.register("maintenance-windows", WindowViewSet, basename="maintenance-window")
 router.register("me/shifts", MyShiftsViewSet, basename="my-shift")
 router.register("on-call", OnCallViewSet, basename="on-call")
+router.register("on-call-announcements", AnnouncementViewSet, basename="on-call-announcement")
 router.register("schedules", ScheduleViewSet, basename="schedule")
 router.register(f"{OF_SCHEDULE}/overrides", OverrideViewSet, basename="override")
 router.register(f"{OF_SCHEDULE}/swap-requests", SwapRequestViewSet, basename="swap-request")

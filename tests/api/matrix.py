@@ -167,7 +167,19 @@ POLICIES = [
     _write("schedules", "POST", "escalation-policies/{policy}/dry-run", EVERYBODY, {}),
 ]
 OWN = (404, 200, 404, 200)  # carol's; administrators see that there is one
+HEAR = {"schedule": "{schedule}", "destination": "{hook}", "when": "times", "time": "09:00"}
 CALENDAR_FEEDS = [
+    _read("schedules", "on-call-announcements"),
+    _read("schedules", "on-call-announcements/{announcement}"),
+    _write("schedules", "POST", "on-call-announcements", (403, 403, 201, 201), HEAR),
+    _write(
+        "schedules",
+        "PATCH",
+        "on-call-announcements/{announcement}",
+        SEEN_NOT_DONE,
+        {"when": "times", "time": "09:00"},
+    ),
+    _write("schedules", "DELETE", "on-call-announcements/{announcement}", (403, 403, 204, 204)),
     _read("schedules", "calendar-feeds"),
     _read("schedules", "calendar-feeds/{feed}", OWN),
     _write("schedules", "POST", "calendar-feeds", (201, 201, 201, 201), {"name": "New"}),

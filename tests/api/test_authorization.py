@@ -13,6 +13,7 @@ from opsknight.models import ApiKey, Team
 from tests.api.asking import Asker, code_of
 from tests.api.matrix import ENDPOINTS, Endpoint
 from tests.factories import (
+    AnnouncementFactory,
     CalendarFeedFactory,
     DeliveryFactory,
     DestinationFactory,
@@ -63,6 +64,7 @@ def world(team: Team, service: Service, carol: Asker) -> dict[str, Any]:
             starts_at=LATER + timedelta(days=1),
             ends_at=LATER + timedelta(days=2),
         ).pk,
+        "announcement": AnnouncementFactory().pk,
         "feed": CalendarFeedFactory(owner=carol.user).pk,
         "public": IncidentFactory(service=service).pk,
         "private": IncidentFactory(service=service, visibility="private").pk,
