@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.utils import timezone
@@ -23,7 +25,9 @@ from escalations.services.overrides import MAX_NOTE, OverrideInput
 from opsknight.api.fields import Instant, Text
 from opsknight.api.pagination import OldestFirst
 from opsknight.api.views import ApiViewSet
+from opsknight.errors import InvalidInput
 from opsknight.models import ApiKey
+from opsknight.services.configuration import invalid
 
 
 class OverrideSerializer(serializers.Serializer[Any]):
@@ -156,17 +160,18 @@ class OverrideActions(ApiViewSet):
         """Let somebody take all shifts of a person in a span; the shifts keep their borders."""
         schedule = get_schedule_to_change_for(self.actor, int(pk))
         values = self.parsed(CoverSerializer)
-        (override,) = overrides.cover_shifts(
-            user_id=values["user"],
-            by_id=values["by"],
-            starts_at=values["starts_at"],
-            ends_at=values["ends_at"],
-            note=values["note"],
-            schedule_ids=[schedule.pk],
-            actor=self.actor,
-            now=timezone.now(),
-            ip=self.ip,
-        )
+        with fields_renamed({"user": "by", "replaces": "user"}):
+            (override,) = overrides.cover_shifts(
+                user_id=values["user"],
+                by_id=values["by"],
+                starts_at=values["starts_at"],
+                ends_at=values["ends_at"],
+                note=values["note"],
+                schedule_ids=[schedule.pk],
+                actor=self.actor,
+                now=timezone.now(),
+                ip=self.ip,
+            )
         return Response(OverrideSerializer(override).data, status=201)
 
     @extend_schema(
@@ -177,12 +182,23 @@ class OverrideActions(ApiViewSet):
         """Put whoever asks on call now, in the place of who is, until the next handoff."""
         schedule = get_schedule_to_change_for(self.actor, int(pk))
         values = self.parsed(TakeOverSerializer)
-        override = overrides.take_over(
-            schedule=schedule,
-            until=values.get("until"),
-            replaces_id=values.get("replaces"),
-            actor=self.actor,
-            now=timezone.now(),
-            ip=self.ip,
-        )
+        with fields_renamed({"ends_at": "until"}):
+            override = overrides.take_over(
+                schedule=schedule,
+                until=values.get("until"),
+                replaces_id=values.get("replaces"),
+                actor=self.actor,
+                now=timezone.now(),
+                ip=self.ip,
+            )
         return Response(OverrideSerializer(override).data, status=201)
+
+
+@contextmanager
+def fields_renamed(names: dict[str, str]) -> Iterator[None]:
+    """Let a refusal name the fields as they were asked for, not as an override has them."""
+    try:
+        yield
+    except InvalidInput as error:
+        fields = {names.get(name, name): texts for name, texts in error.fields.items()}
+        raise invalid(fields) from error

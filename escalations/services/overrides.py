@@ -198,7 +198,7 @@ def cover_shifts(
         if shifts_of(rotas[schedule.pk].spec, user_id, span.starts_at, span.ends_at)
     ]
     if not covered:
-        raise invalid({"user": ["This person has no shift in this time. Choose another time."]})
+        raise invalid({"replaces": ["This person has no shift in this time. Choose another time."]})
     return covered
 
 

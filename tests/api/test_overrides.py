@@ -103,6 +103,38 @@ def test_shifts_are_covered(bob: Asker, carol: Asker, pk: int, dan: User, now: d
     assert name_on_call(bob, pk) == "Dan"
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"by": 4711}, "by"),
+        ({"by": "{carol}"}, "user"),
+        ({"user": "{dan}", "by": "{carol}"}, "user"),
+        ({"ends_at": "2001-01-01T00:00:00Z"}, "ends_at"),
+    ],
+)
+def test_impossible_cover_is_refused_by_name(
+    bob: Asker,
+    carol: Asker,
+    pk: int,
+    dan: User,
+    now: datetime,
+    change: dict[str, Any],
+    field: str,
+) -> None:
+    ids = {"{carol}": carol.user.pk, "{dan}": dan.pk}
+    body = {"user": "{carol}", "by": "{dan}", **span(now, 0, 5)} | change
+
+    answer = bob.post(f"schedules/{pk}/cover", {k: ids.get(v, v) for k, v in body.items()})
+
+    assert list(fields_of(answer)) == [field]
+
+
+def test_taking_over_until_before_now_is_refused_by_name(bob: Asker, pk: int) -> None:
+    answer = bob.post(f"schedules/{pk}/take-over", {"until": "2001-01-01T00:00:00Z"})
+
+    assert list(fields_of(answer)) == ["until"]
+
+
 def test_responder_takes_over(bob: Asker, pk: int, now: datetime) -> None:
     until = span(now, 0, 2)["ends_at"]
 

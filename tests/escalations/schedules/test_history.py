@@ -1,20 +1,23 @@
 """Edits never change the past: versions of schedules."""
 
+import random
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from escalations.models import Schedule, ScheduleLayer, ScheduleVersion
-from escalations.oncall import shifts_between
-from escalations.selectors import chronicles_of, duty_at, layers_of, stretches_between
+from escalations.oncall import on_call_at, shifts_between
+from escalations.selectors import chronicles_of, duty_at, layers_of, rotas_of, stretches_between
 from escalations.services.history import record_unrecorded_versions, record_versions
 from escalations.services.layers import input_of
 from escalations.services.schedules import update_schedule
 from escalations.tasks import follow_schedules
 from opsknight.models import User
 from tests.escalations.schedules.asking import on_call, was_on_call
-from tests.factories import OverrideFactory
+from tests.factories import OverrideFactory, TemporaryScheduleFactory
 
 HOUR = timedelta(hours=1)
 
@@ -95,6 +98,44 @@ def test_two_changes_of_one_instant_are_both_kept(
     record_versions([recorded.pk], now=now)
 
     assert was_on_call(recorded, now, now=now) == "Ben"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_P14_engine_and_calendar_agree_at_every_sampled_minute(
+    recorded: Schedule, ann: User, ben: User, dan: User, now: datetime, seed: int
+) -> None:
+    chance = random.Random(seed)
+    for _ in range(20):
+        start = now + chance.randrange(360) * 24 * HOUR
+        kind, user, replaces = chance.choice(
+            [
+                ("add", dan, None),
+                ("remove", None, ann),
+                ("replace", dan, ben),
+                ("replace", dan, None),
+            ]
+        )
+        with suppress(IntegrityError), transaction.atomic():
+            OverrideFactory(
+                schedule=recorded,
+                kind=kind,
+                user=user,
+                replaces=replaces,
+                starts_at=start,
+                ends_at=start + chance.randrange(1, 200) * HOUR,
+            )
+    TemporaryScheduleFactory(
+        schedule=recorded, shifts=[dan], starts_at=now + 99 * HOUR, ends_at=now + 200 * HOUR
+    )
+    live = rotas_of([recorded.pk], since=now)[recorded.pk].spec
+    record_versions([recorded.pk], now=now)
+    calendar = chronicles_of([recorded.pk], now=now)[recorded.pk].history
+    shifts = shifts_between(calendar, now, now + 366 * 24 * HOUR)
+
+    for _ in range(300):
+        at = now + timedelta(minutes=chance.randrange(366 * 24 * 60))
+        shown = {shift.user_id for shift in shifts if shift.starts_at <= at < shift.ends_at}
+        assert set(on_call_at(live, at)) == shown
 
 
 def test_deleted_schedule_takes_its_versions_along(recorded: Schedule) -> None:

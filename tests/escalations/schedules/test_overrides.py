@@ -276,7 +276,7 @@ def test_nobody_to_cover_is_a_field_error(
             now=now,
         )
 
-    assert "no shift in this time" in refused.value.fields["user"][0]
+    assert "no shift in this time" in refused.value.fields["replaces"][0]
 
 
 @pytest.mark.parametrize(
