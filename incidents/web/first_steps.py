@@ -8,6 +8,7 @@ from django.urls import NoReverseMatch, reverse
 
 from incidents.models import Alert, Integration, Service
 from opsknight.models import User
+from opsknight.templatetags.ui import optional_url
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ def first_steps(user: User) -> list[FirstStep]:
     service = Service.objects.order_by("pk").values_list("pk", flat=True).first()
     service_url = reverse("incidents:service", args=[service]) if service else ""
     return [
-        _admin_step(
+        _responder_step(
             user,
             "Put somebody on call",
             "A schedule says who is on call when. A policy may also name people directly.",
-            "admin:escalations_schedule_add",
+            optional_url("escalations:schedule_new"),
             is_done=schedules.exists() or has_policy,
         ),
         _admin_step(
