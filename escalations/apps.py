@@ -6,16 +6,18 @@ class EscalationsConfig(AppConfig):
     verbose_name = "On call and escalation"
 
     def ready(self) -> None:
-        """Say what schedules lose when a person leaves, what pages a destination, and who goes on
-        when pages failed."""
+        """Say what is lost when a person leaves, what pages a destination, and who goes on when
+        pages failed."""
         # Needs the models, which are loaded only now.
         from escalations.services.departures import losses_without
         from escalations.services.destination_uses import uses_by_policies
+        from escalations.services.policy_losses import policy_losses_without
         from escalations.services.unreached import go_on_at_once
         from notifications import uses
         from notifications.services.unreached import on_unreached
         from opsknight.departures import ask_on_departure
 
         ask_on_departure(losses_without)
+        ask_on_departure(policy_losses_without)
         uses.register(uses_by_policies)
         on_unreached(go_on_at_once)
