@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Generator
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.opsknight.site import Site
 
@@ -17,6 +17,9 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Under the load of a whole test run a page may take its time.
+PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 # One per module, not per run: Playwright's event loop, while it lives, makes Django refuse the
@@ -46,7 +49,7 @@ def page(browser: Browser, site: Site) -> Generator[Page, None, None]:
     """A page that fails its test when a script throws or the policy is violated."""
     context = browser.new_context(base_url=site.url, viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    page.set_default_timeout(5000)
+    page.set_default_timeout(PATIENCE_MS)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
 
