@@ -72,7 +72,8 @@ def _entries(chronicle: Chronicle, now: datetime, window: FeedWindow) -> Iterato
     except UNREADABLE:
         return
     for named in shifts:
-        changed_at = _changed_at(chronicle.history, named.shift, now)
+        # The first version says how it has always been, not when it was made.
+        changed_at = max(_changed_at(chronicle.history, named.shift, now), schedule.created_at)
         yield FeedEntry(named.uid, named.shift, chronicle, changed_at)
 
 

@@ -92,8 +92,10 @@ def _edit(watch: ScheduleWatch, rows: list[ScheduleVersion], now: datetime) -> E
 
 
 def _has_paused(edit: Edit, now: datetime) -> bool:
-    first, last = edit.versions[0], edit.versions[-1]
-    return last.since <= now - QUIET or first.since <= now - PATIENCE
+    # The first version says how it has always been, not when it was made.
+    born = edit.schedule.created_at
+    first, last = (max(edit.versions[place].since, born) for place in (0, -1))
+    return last <= now - QUIET or first <= now - PATIENCE
 
 
 def _notices(edit: Edit, now: datetime) -> Iterator[NoticeRequest]:

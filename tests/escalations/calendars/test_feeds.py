@@ -148,6 +148,7 @@ def test_event_names_the_person_the_schedule_and_its_page(
     assert event["URL"].endswith(f"/schedules/{schedule.pk}/")
     assert event["TRANSP"] == "TRANSPARENT"
     assert event["DTSTAMP"].dt == event["LAST-MODIFIED"].dt
+    assert event["LAST-MODIFIED"].dt == schedule.created_at.replace(microsecond=0)
 
 
 def test_times_are_written_in_the_zone_of_the_schedule_with_its_rules(feed: CalendarFeed) -> None:
