@@ -27,6 +27,7 @@ from escalations.schedule_forms import (
     OverrideForm,
     RestrictionForm,
     ScheduleForm,
+    TemporaryForm,
 )
 from escalations.selectors import names_of_policies_paging, rotas_of
 from escalations.services import overrides, schedules, temporaries
@@ -199,6 +200,7 @@ class TemporaryShiftInline(TabularInline):  # type: ignore[misc]
 class TemporaryScheduleAdmin(AuditedModelAdmin):
     """What holds instead of everything else for a while."""
 
+    form = TemporaryForm
     list_display = ("schedule", "name", "starts_at", "ends_at")
     list_filter = (("schedule", AutocompleteSelectFilter),)
     list_select_related = ("schedule",)

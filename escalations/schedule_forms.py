@@ -10,10 +10,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from escalations.admin_forms import NumberedForm, check_pageable
-from escalations.models import LayerMember, LayerRestriction, Override, Schedule, ScheduleLayer
+from escalations.models import (
+    LayerMember,
+    LayerRestriction,
+    Override,
+    Schedule,
+    ScheduleLayer,
+    TemporarySchedule,
+)
 from escalations.oncall import MAX_LENGTH, Rotation
 from escalations.policy_forms import WeekdaysField
 from escalations.services.overrides import OverrideInput, add_override, change_override
+from escalations.services.spans import reasons_against
 from opsknight.errors import OpsKnightError
 from opsknight.models import User
 from opsknight.services.versions import lock_version
@@ -163,6 +171,24 @@ class OverrideForm(forms.ModelForm):  # type: ignore[type-arg]
         # Constraints are the service's to explain: it names the override that is in the way.
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return excluded | {"user", "replaces", "starts_at", "ends_at", "schedule", "kind"}
+
+
+class TemporaryForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A temporary schedule; what is over cannot be made or moved."""
+
+    class Meta:
+        model = TemporarySchedule
+        fields = ("schedule", "name", "starts_at", "ends_at")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a span that is empty or over."""
+        values = super().clean() or {}
+        starts_at, ends_at = values.get("starts_at"), values.get("ends_at")
+        if starts_at is not None and ends_at is not None and self.has_changed():
+            reasons = reasons_against(starts_at, ends_at, now=timezone.now())
+            for name, texts in reasons.items():
+                self.add_error(name, texts)
+        return values
 
 
 def rehearse(form: forms.ModelForm, act: Callable[[], object]) -> None:  # type: ignore[type-arg]

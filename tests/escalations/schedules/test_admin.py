@@ -103,6 +103,18 @@ def test_temporary_schedule_is_made_and_recorded(
     assert ScheduleVersion.objects.count() == 1
 
 
+def test_temporary_schedule_that_is_over_is_not_made(
+    desk: Client, layer: ScheduleLayer, now: datetime
+) -> None:
+    past = span(now - timedelta(hours=5), now - timedelta(hours=1))
+    fields = {"schedule": layer.schedule_id, "name": "Fair", **past}
+
+    answer = desk.post(address("add", "temporaryschedule"), fields | inline("shifts"))
+
+    (text,) = answer.context["adminform"].form.errors["ends_at"]
+    assert "what was cannot be changed" in text
+
+
 def test_page_before_deleting_a_person_names_the_gaps(
     desk: Client, alone: Schedule, ann: User
 ) -> None:
