@@ -16,6 +16,8 @@ from opsknight.models import User
 from opsknight.services.versions import lock_version
 
 TARGETS = ("user", "team", "schedule", "destination")
+WINDOW = ("window_weekdays", "window_starts", "window_ends")
+CONDITION = ("condition_alerts", "condition_minutes")
 
 
 class WeekdaysField(forms.MultipleChoiceField):
@@ -108,6 +110,21 @@ class StepForm(NumberedForm):
             "condition_alerts",
             "condition_minutes",
         )
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse half a time window and half a condition, at the fields that are missing."""
+        values = super().clean() or {}
+        self._require_all(WINDOW, "A time window needs days, a start and an end.")
+        self._require_all(CONDITION, "A condition needs a number of alerts and of minutes.")
+        return values
+
+    def _require_all(self, names: Iterable[str], message: str) -> None:
+        missing = [name for name in names if self.cleaned_data.get(name) in (None, 0)]
+        if len(missing) == len(tuple(names)):
+            return
+        for name in missing:
+            if name not in self.errors:
+                self.add_error(name, message)
 
 
 class TargetForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -203,6 +203,8 @@ class PolicyStep(models.Model):
             models.CheckConstraint(
                 condition=Q(condition_alerts__isnull=True, condition_minutes__isnull=True)
                 | Q(
+                    condition_alerts__isnull=False,
+                    condition_minutes__isnull=False,
                     condition_alerts__gte=1,
                     condition_alerts__lte=1_000_000,
                     condition_minutes__gte=1,

@@ -11,10 +11,23 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from escalations.models import EscalationPolicy, LayerMember, Schedule, ScheduleLayer, StepTarget
+from escalations.models import (
+    EscalationPolicy,
+    LayerMember,
+    PolicyStep,
+    Schedule,
+    ScheduleLayer,
+    StepTarget,
+)
 from opsknight.models import AuditEntry, Team, User
 from tests.escalations.walk import policy_of
-from tests.factories import PolicyFactory, ScheduleFactory, ServiceFactory, UserFactory
+from tests.factories import (
+    DestinationFactory,
+    PolicyFactory,
+    ScheduleFactory,
+    ServiceFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -298,3 +311,58 @@ def test_others_do_not_get_in(name: str, request: pytest.FixtureRequest) -> None
     answer = client.get(reverse("admin:escalations_schedule_changelist"))
 
     assert answer.status_code in (302, 403)
+
+
+def test_second_editor_of_a_policy_is_told_and_nothing_of_the_first_is_lost(
+    admin: Client, bob: User
+) -> None:
+    policy = PolicyFactory(name="Critical", steps=[(0, [bob])])
+    address = reverse("admin:escalations_escalationpolicy_change", args=[policy.pk])
+    nothing = {"steps-TOTAL_FORMS": 0, "steps-INITIAL_FORMS": 0}
+    fields = policy_fields() | nothing | {"edited_version": policy.version}
+
+    first = admin.post(address, fields | {"name": "First"})
+    second = admin.post(address, fields | {"name": "Second"})
+
+    assert (first.status_code, second.status_code) == (302, 200)
+    assert "Load it again" in errors_in(second)
+    policy.refresh_from_db()
+    assert policy.name == "First"
+
+
+def test_everything_of_a_step_is_entered_in_the_admin(
+    admin: Client, alice: User, team: Team
+) -> None:
+    channel = DestinationFactory()
+    Team.objects.update(lead=alice)
+    everything = {
+        "urgency": "high",
+        "is_round_robin": "on",
+        "window_weekdays": ["0", "4"],
+        "window_starts": "22:00",
+        "window_ends": "06:00",
+        "condition_alerts": 5,
+        "condition_minutes": 10,
+    }
+    targets = ({"team": team.pk, "leads_only": "on"}, {"destination": channel.pk})
+    one = step(1, 0, *targets) | everything
+
+    answer = add(admin, "escalationpolicy", policy_fields(one, fallback_team=team.pk))
+
+    assert answer.status_code == 302
+    saved = PolicyStep.objects.get()
+    assert (saved.window_weekdays, saved.condition_alerts, saved.is_round_robin) == (17, 5, True)
+    assert saved.policy.fallback_team == team
+    assert [str(target) for target in saved.targets.all()] == ["lead of Payments", channel.name]
+
+
+@pytest.mark.parametrize(
+    "part", [{"window_starts": "22:00"}, {"window_weekdays": ["0"]}, {"condition_alerts": 5}]
+)
+def test_half_a_window_or_condition_is_refused(admin: Client, bob: User, part: Fields) -> None:
+    one = step(1, 0, {"user": bob.pk}) | part
+
+    answer = add(admin, "escalationpolicy", policy_fields(one))
+
+    assert "needs" in errors_in(answer)
+    assert not EscalationPolicy.objects.exists()
