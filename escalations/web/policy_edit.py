@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import trigger_client_event
 
 from escalations import selectors
-from escalations.dry_run import dry_run_of_draft
+from escalations.dry_run import dry_run, dry_run_of_draft
 from escalations.models import EscalationPolicy, PolicyStep
 from escalations.services.policies import create_policy, delete_policy, update_policy
 from escalations.web.dry_run import Rehearsal, TryForm, rehearsal_of
@@ -241,17 +241,18 @@ def _rehearsal(request: HttpRequest, editor: Editor) -> Rehearsal:
 def _tried(
     request: HttpRequest, editor: Editor, form: TryForm, at: datetime, urgency: str
 ) -> Rehearsal:
+    if request.method != "POST" and editor.policy is not None:
+        return rehearsal_of(form, at, dry_run(editor.policy, at, urgency))
     bound = PolicyForm(stored=editor.policy, data=request.POST)
     draft = Editor(editor.policy, bound, editor.drafts, editor.offered, editor.version)
-    is_stored = request.method != "POST"
     steps, draft.reasons = inputs_from(editor.drafts)
-    if not is_stored and (not bound.is_valid() or draft.reasons):
+    if not bound.is_valid() or draft.reasons:
         return Rehearsal(form, at, problems=_in_words(draft))
     try:
         moments = dry_run_of_draft(
             policy=copy(editor.policy),
-            values={} if is_stored else bound.values(),
-            steps=None if is_stored else steps,
+            values=bound.values(),
+            steps=steps,
             actor=signed_in(request),
             at=at,
             urgency=urgency,
