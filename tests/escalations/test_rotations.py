@@ -13,7 +13,7 @@ from escalations.services.rotations import (
     replace_turns,
     turn_orders,
 )
-from opsknight.errors import Conflict, InvalidInput
+from opsknight.errors import Conflict
 from opsknight.models import User
 from tests.factories import ScheduleFactory, ScheduleLayerFactory, UserFactory
 
