@@ -10,7 +10,7 @@ class EscalationsConfig(AppConfig):
         pages failed."""
         # Needs the models, which are loaded only now.
         from escalations.services.departures import losses_without
-        from escalations.services.destination_uses import uses_by_policies
+        from escalations.services.destination_uses import uses_by_policies, uses_by_schedules
         from escalations.services.policy_losses import policy_losses_without
         from escalations.services.unreached import go_on_at_once
         from notifications import uses
@@ -20,4 +20,5 @@ class EscalationsConfig(AppConfig):
         ask_on_departure(losses_without)
         ask_on_departure(policy_losses_without)
         uses.register(uses_by_policies)
+        uses.register(uses_by_schedules)
         on_unreached(go_on_at_once)

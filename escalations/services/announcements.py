@@ -94,27 +94,6 @@ def delete_announcement(
     )
 
 
-def move_announcements(*, source: Destination, target: Destination) -> int:
-    """Let what is told to one channel be told to another, such as when two rows name one place.
-
-    Where the target is told of it already, it is not told twice. Returns how many were moved.
-    """
-    with transaction.atomic():
-        moved = 0
-        for row in OnCallAnnouncement.objects.select_for_update().filter(destination=source):
-            same = OnCallAnnouncement.objects.filter(
-                schedule=row.schedule_id, destination=target, when=row.when,
-                weekdays=row.weekdays, time=row.time,
-            )  # fmt: skip
-            if same.exists():
-                row.delete()
-                continue
-            row.destination = target
-            row.save(update_fields=["destination"])
-            moved += 1
-        return moved
-
-
 # Telling
 
 

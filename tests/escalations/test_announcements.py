@@ -12,7 +12,8 @@ from escalations.models import OnCallAnnouncement, Schedule
 from escalations.services import announcements
 from escalations.services.announcements import tell_channels
 from notifications.models import Destination, Notification
-from opsknight.errors import InvalidInput
+from notifications.services.destinations import delete_destination
+from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import AuditEntry, User
 from tests.factories import (
     AnnouncementFactory,
@@ -183,21 +184,30 @@ def test_changes_are_not_told_where_only_times_are_wanted(
 
 
 def test_i3_two_schedules_with_duplicate_channels_both_notify_after_they_became_one(
-    schedule: Schedule, carol: User, now: datetime
+    schedule: Schedule, carol: User, alice: User, now: datetime
 ) -> None:
     second = ScheduleFactory(name="Secondary", members=[carol])
     kept = DestinationFactory(address="https://chat.example/hook")
     duplicate = DestinationFactory(address="https://chat.example/hook")
     AnnouncementFactory(schedule=schedule, destination=kept)
-    AnnouncementFactory(schedule=second, destination=duplicate)
-    AnnouncementFactory(schedule=second, destination=kept)
-
-    announcements.move_announcements(source=duplicate, target=kept)
-    duplicate.delete()
+    moved = AnnouncementFactory(schedule=second, destination=duplicate)
     tell_channels(now=now)
+    assert messages_to(duplicate) == ["On call in Secondary: Carol"]
 
-    assert sorted(messages_to(kept)) == ["On call in Primary: Bob", "On call in Secondary: Carol"]
-    assert OnCallAnnouncement.objects.count() == 2
+    announcements.update_announcement(
+        announcement=moved, values={"destination": kept}, actor=None, now=now
+    )
+    delete_destination(destination=duplicate, actor=alice)
+    tell_channels(now=now + timedelta(minutes=1))
+
+    assert messages_to(kept) == ["On call in Primary: Bob", "On call in Secondary: Carol"]
+
+
+def test_channel_that_is_told_cannot_be_deleted(schedule: Schedule, alice: User) -> None:
+    row = AnnouncementFactory(schedule=schedule)
+
+    with pytest.raises(Conflict, match="the announcements of Primary"):
+        delete_destination(destination=row.destination, actor=alice)
 
 
 # Once
