@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 
 from escalations.models import CalendarFeed, OnCallAnnouncement
-from opsknight.admin import AuditedModelAdmin
+from opsknight.admin import AuditedModelAdmin, ReadOnlyAdmin
 
 
 @admin.register(OnCallAnnouncement)
@@ -16,12 +17,13 @@ class OnCallAnnouncementAdmin(AuditedModelAdmin):
     list_display = ("schedule", "destination", "when", "time")
     list_select_related = ("schedule", "destination")
     list_filter = ("when",)
+    search_fields = ("schedule__name", "destination__name")
     autocomplete_fields = ("schedule", "destination")
     fields = ("schedule", "destination", "when", "time", "weekdays")
 
 
 @admin.register(CalendarFeed)
-class CalendarFeedAdmin(AuditedModelAdmin):
+class CalendarFeedAdmin(ReadOnlyAdmin):
     """Whose calendars there are; the addresses are their owners' secret."""
 
     list_display = ("name", "owner", "schedule", "is_enabled", "last_used_at")
@@ -31,9 +33,13 @@ class CalendarFeedAdmin(AuditedModelAdmin):
     fields = ("name", "owner", "schedule", "person", "is_enabled", "created_at", "last_used_at")
     readonly_fields = ("owner", "schedule", "person", "created_at", "last_used_at")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Everybody makes their own."""
-        return False
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Everybody makes their own; administrators may switch it off."""
+        return bool(AuditedModelAdmin.has_change_permission(self, request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """And delete it."""
+        return bool(AuditedModelAdmin.has_delete_permission(self, request, obj))
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Without the secrets: one lost key must not hide the list."""
