@@ -45,6 +45,8 @@ GONE = (
     "Somebody deleted this policy meanwhile. What you entered is still here: save it, and it "
     "becomes a new policy."
 )
+# The control in which a field of a step is mended, where it has another name.
+CONTROLS = {"targets": "add", "window": "starts", "condition": "alerts"}
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,9 @@ class Editor:
             else:
                 found += [("", "", str(error)) for error in errors]
         for name, texts in self.reasons.items():
-            place = places.get(name.partition("-")[0])
-            label, target = (
-                (f"Step {place}", f"step-{name.partition('-')[0]}") if place else ("", "")
-            )
+            key, _, field_name = name.partition("-")
+            label = f"Step {places[key]}" if key in places else ""
+            target = f"step-{key}-{CONTROLS.get(field_name, field_name)}"
             found += [(label, target, text) for text in texts]
         return found
 
