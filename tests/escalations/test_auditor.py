@@ -226,7 +226,7 @@ def test_nothing_is_asked_for_without_an_address(healthy: None) -> None:
     assert not tell_outside()
 
 
-def test_engine_that_stands_is_unhealthy(healthy: None, now: datetime) -> None:
+def test_t8_engine_that_stands_is_unhealthy(healthy: None, now: datetime) -> None:
     assert why_unhealthy() == ""
 
     EnginePass.objects.update(at=now - 2 * MINUTE)

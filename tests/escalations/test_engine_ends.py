@@ -102,7 +102,7 @@ def test_acknowledged_incident_does_not_resolve_by_itself(
 # Acknowledgements
 
 
-def test_acknowledgement_that_times_out_pages_step_1_again(
+def test_t15_acknowledgement_that_times_out_pages_step_1_again(
     service: Service, bob: User, carol: User, now: datetime
 ) -> None:
     policy = policy_of((0, [carol]), (5, [carol]), ack_timeout_minutes=30)
