@@ -92,12 +92,16 @@ def _row(policy: EscalationPolicy, health: Health) -> PolicyRow:
 
 def _named(step: PolicyStep) -> str:
     """Whom a step pages, in short."""
-    names = [
-        f"{target} on call" if target.schedule_id is not None else str(target)
-        for target in step.targets.all()
-    ]
+    names = [_short(target) for target in step.targets.all()]
     more = [f"{len(names) - SHOWN_TARGETS} more"] if len(names) > SHOWN_TARGETS else []
     return ", ".join(names[:SHOWN_TARGETS] + more) or "nobody"
+
+
+def _short(target: StepTarget) -> str:
+    if target.schedule_id is not None:
+        return f"{target} on call"
+    is_team = target.team_id is not None and not target.leads_only
+    return f"team {target}" if is_team else str(target)
 
 
 def _query(text: str, page: int) -> str:
