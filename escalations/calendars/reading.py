@@ -7,6 +7,7 @@ A calendar is somebody else's text: a rule may repeat for ever or never, a zone 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from opsknight.wall_clock import first_instant
 MAX_EVENTS = 5_000  # in the window, repetitions counted
 TIMES = ("DTSTART", "DTEND", "RECURRENCE-ID")
 MAX_TEXT = 500
+MAX_ATTENDEES = 50  # of one event; each is written down for every repetition
 _DAY = timedelta(days=1)
 TOO_OFTEN = ("SECONDLY", "MINUTELY")
 
@@ -58,7 +60,8 @@ def read_events(text: bytes, *, zone: str, start: datetime, end: datetime) -> li
 
 def _calendars(text: bytes) -> list[Calendar]:
     try:
-        found = Calendar.from_ical(text, multiple=True)
+        # NUL is in no calendar that follows the rules, and cannot be stored.
+        found = Calendar.from_ical(text.replace(b"\0", b""), multiple=True)
     except ValueError as error:
         raise Unreadable("The address does not answer with a calendar (iCal).") from error
     calendars = [component for component in found if isinstance(component, Calendar)]
@@ -108,7 +111,8 @@ def _occurrences(calendar: Calendar, start: datetime, end: datetime) -> Iterable
         # A day more on both sides: times without a zone are placed later.
         found = query.between((start - _DAY).replace(tzinfo=UTC), (end + _DAY).replace(tzinfo=UTC))
     except (InvalidCalendar, ValueError, OverflowError) as error:
-        raise Unreadable(f"An event repeats by a rule that cannot be read: {error}.") from error
+        why = str(error)[:200]
+        raise Unreadable(f"An event repeats by a rule that cannot be read: {why}.") from error
     if len(found) > MAX_EVENTS:
         raise Unreadable(f"It has more than {MAX_EVENTS} events in four months.")
     return cast(list[Event], found)
@@ -123,7 +127,7 @@ def _event(component: Event, zone: str) -> ReadEvent:
     return ReadEvent(
         uid=str(component.get("UID", ""))[:255],
         summary=_summary(component),
-        attendees=tuple(dict.fromkeys(_attendees(component))),
+        attendees=tuple(islice(dict.fromkeys(_attendees(component)), MAX_ATTENDEES)),
         starts_at=starts_at,
         ends_at=ends_at,
     )
@@ -141,7 +145,8 @@ def _attendees(component: Event) -> Iterable[str]:
     for attendee in component.attendees:
         address: Any = str(attendee)
         declined = str(attendee.params.get("PARTSTAT", "")).upper() == "DECLINED"
-        if address.lower().startswith("mailto:") and not declined:
+        is_mail = address[:7].lower() == "mailto:" and len(address) <= MAX_TEXT
+        if is_mail and not declined:
             yield address[len("mailto:") :].strip().lower()
 
 

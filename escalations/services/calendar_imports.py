@@ -75,7 +75,10 @@ def import_due_calendars(*, now: datetime) -> int:
     with ThreadPoolExecutor(PARALLEL) as pool:  # the network only; no database in these threads
         answers = dict(zip(questions, pool.map(_ask, questions.values()), strict=True))
     for layer in layers:
-        _take(layer, questions[layer.pk], answers[layer.pk], people, now)
+        try:
+            _take(layer, questions[layer.pk], answers[layer.pk], people, now)
+        except Exception:  # somebody else's text: what breaks one must not keep the others back
+            logger.exception("The calendar of layer %s could not be taken over.", layer.pk)
     return len(layers)
 
 

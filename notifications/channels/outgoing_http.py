@@ -114,6 +114,7 @@ def _redirected(url: str, location: str) -> str:
         target = urljoin(url, location)
         parts = urlsplit(target)
         is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and target.isascii()
+        is_usable = is_usable and parts.port != 0  # raises ValueError for what is no port
     except ValueError:
         is_usable = False
     if not location or not is_usable:

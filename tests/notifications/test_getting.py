@@ -56,7 +56,7 @@ def test_redirects_are_followed_and_checked_one_by_one(site: PagesServer) -> Non
 
 @pytest.mark.parametrize(
     "location",
-    ["", "/loop", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://["],
+    ["", "/loop", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://[", "http://a:99999/"],
 )
 def test_redirect_to_nowhere_is_refused(site: PagesServer, location: str) -> None:
     site.pages["/loop"] = Content(status=302, headers={"Location": location})

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from pytest_django import Settings
 
+from escalations.calendars import isolated
+from escalations.calendars.reading import MAX_ATTENDEES, read_events
 from escalations.models import ImportedShift, OnCallSettings, Schedule, ScheduleLayer
 from escalations.oncall import on_call_at
 from escalations.selectors import history_of, rotas_of
@@ -213,6 +216,39 @@ def test_cancelled_events_and_those_without_time_are_left_out(site: PagesServer,
     )
 
     assert (spans(layer), layer.calendar_error) == ([], "")
+
+
+def test_bytes_that_cannot_be_stored_are_left_out(site: PagesServer, bob: User) -> None:
+    layer = run(site, ics(f"SUMMARY:Bo\0b{DAY}", f"SUMMARY:Zo\0e{DAY}"))
+
+    assert spans(layer) == [TOMORROW]
+    assert "“Zoe”" in layer.calendar_error
+
+
+def test_attendees_are_limited_however_often_an_event_repeats() -> None:
+    crowd = "\n".join(f"ATTENDEE:mailto:{number}@example.com" for number in range(1_000))
+    text = ics(f"SUMMARY:x\n{crowd}{DAY}RRULE:FREQ=DAILY;COUNT=3")
+
+    events = read_events(text, zone="UTC", start=NOW, end=NOW + timedelta(days=7))
+
+    assert [len(event.attendees) for event in events] == [MAX_ATTENDEES] * 3
+
+
+def test_calendar_that_cannot_be_taken_over_keeps_no_other_one_back(
+    layer: ScheduleLayer,
+    site: PagesServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(isolated, "ROOT", tmp_path / "gone")  # nothing can be started in there
+    other = calendar_layer(site.url("/b.ics"))
+
+    import_due_calendars(now=NOW)
+
+    other.refresh_from_db()
+    assert "answers 404" in other.calendar_error
+    assert f"calendar of layer {layer.pk} could not" in caplog.text
 
 
 # What cannot be read
