@@ -50,7 +50,7 @@ def first_steps(user: User) -> list[FirstStep]:
             user,
             "Say who is paged in which order",
             "An escalation policy pages its steps one after the other until somebody acknowledges.",
-            "admin:escalations_escalationpolicy_add",
+            "escalations:policy_new",
             is_done=has_policy,
         ),
         _responder_step(

@@ -275,7 +275,7 @@ def test_new_installation_teaches_the_next_step(alice: User) -> None:
     text = browser(alice).get("/").content.decode()
 
     assert "Before the first page can reach somebody" in text
-    assert reverse("admin:escalations_escalationpolicy_add") in text
+    assert reverse("escalations:policy_new") in text
     assert reverse("incidents:service_new") in text
 
 
