@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from escalations.api.oncall import check_year
 from escalations.dry_run import DryMoment
 from escalations.foresight import KINDS
 from incidents.models import Incident
@@ -20,6 +22,10 @@ class DryRunAskedSerializer(serializers.Serializer[Any]):
     urgency = serializers.ChoiceField(
         choices=Incident.Urgency.choices, default=Incident.Urgency.HIGH
     )
+
+    def validate_at(self, at: datetime | None) -> datetime | None:
+        """Refuse years for which no zone has rules."""
+        return None if at is None else check_year(at)
 
 
 class DryRunWaySerializer(serializers.Serializer[Any]):

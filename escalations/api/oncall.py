@@ -117,7 +117,7 @@ class MomentSerializer(serializers.Serializer[Any]):
 
     def validate_at(self, at: datetime) -> datetime:
         """Refuse years for which no zone has rules."""
-        return _check_year(at)
+        return check_year(at)
 
 
 class RangeSerializer(serializers.Serializer[Any]):
@@ -134,8 +134,8 @@ class RangeSerializer(serializers.Serializer[Any]):
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         """Fill in the defaults; refuse an empty range, one that is too long, and absurd years."""
-        start = _check_year(values.get("from") or timezone.now())
-        end = _check_year(values.get("to") or start + USUAL_RANGE)
+        start = check_year(values.get("from") or timezone.now())
+        end = check_year(values.get("to") or start + USUAL_RANGE)
         if end <= start:
             raise serializers.ValidationError({"to": ["The end must be later than the start."]})
         if end - start > LONGEST_RANGE:
@@ -159,7 +159,8 @@ class ShiftRangeSerializer(RangeSerializer):
         return super().validate(values) | {"user": values.get("user")}
 
 
-def _check_year(at: datetime) -> datetime:
+def check_year(at: datetime) -> datetime:
+    """The instant; raises ValidationError in years for which no zone has rules."""
     if not FIRST_YEAR < at.year < LAST_YEAR:
         text = f"Use a date between the years {FIRST_YEAR} and {LAST_YEAR}."
         raise serializers.ValidationError(text)

@@ -65,7 +65,12 @@ def test_dry_run_pages_nobody(alice: Asker, body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "field"), [({"at": "tomorrow"}, "at"), ({"urgency": "huge"}, "urgency")]
+    ("asked", "field"),
+    [
+        ({"at": "tomorrow"}, "at"),
+        ({"at": "9999-12-31T23:59:59Z"}, "at"),
+        ({"urgency": "huge"}, "urgency"),
+    ],
 )
 def test_dry_run_names_what_is_wrong_with_the_question(
     alice: Asker, body: dict[str, Any], asked: dict[str, Any], field: str
