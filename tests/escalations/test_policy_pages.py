@@ -266,6 +266,15 @@ def test_dry_run_of_something_unreadable_says_what_to_write(
     assert "Write date and time as" in page(eve, "policy", policy.pk, query=query)
 
 
+@pytest.mark.parametrize("at", ["1970-01-01T00:00", "2199-12-31T23:59"])
+def test_dry_run_at_the_edge_of_the_years_answers(at: str, schedule: Schedule, eve: User) -> None:
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        User.objects.filter(pk=eve.pk).update(time_zone=zone)
+        policy = policy_of((0, [schedule]), (10080, [schedule]), repeat_times=3)
+
+        assert get(eve, "policy", policy.pk, query=f"?at={at}").status_code == 200
+
+
 def test_dry_run_of_a_policy_without_steps_says_who_is_paged_instead(eve: User) -> None:
     text = page(eve, "policy", PolicyFactory().pk)
 
