@@ -16,6 +16,9 @@ from escalations.oncall.spec import Layer, Rotation
 
 # Offsets lie within a day of UTC, so no change of the clocks skips this much.
 _LONGER_THAN_ANY_GAP = 2 * DAY
+# How far apart the slots are up to which turns are counted once: clock time, and months.
+_KEPT_EVERY = 730 * DAY
+_KEPT_MONTHS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,19 @@ class Turns:
         grid = self.grid
         if not isinstance(grid, StepGrid):
             return self._number_of_month(slot)
-        odd = self._odd_slots(grid, min(0, slot), max(0, slot))
+        near = _towards_zero(slot, max(1, _KEPT_EVERY // grid.step))
+        wrong = _miscounted(self, grid, near) if near else 0
+        wrong += self.miscounted(grid, near, slot)
+        return self._turns_by_clock(grid, slot) + wrong
+
+    def miscounted(self, grid: StepGrid, start: int, end: int) -> int:
+        """Return how many turns from `start` to `end` the wall clock alone does not count.
+
+        Where `end` comes first, they count backwards.
+        """
+        odd = self._odd_slots(grid, min(start, end), max(start, end))
         wrong = sum(self.has_turn(one) - self._has_turn_by_clock(grid, one) for one in odd)
-        by_clock = self._turns_by_clock(grid, slot)
-        return by_clock + wrong if slot > 0 else by_clock - wrong
+        return wrong if end > start else -wrong
 
     def has_turn(self, slot: int) -> bool:
         """Return whether a slot takes a turn."""
@@ -96,9 +108,14 @@ class Turns:
         if self.shift is None:
             return 0 if self.week == NEVER else slot  # every week of the month is open sometime
         # Days of months follow no weekly rhythm; there are at most 3,600 months to go through.
-        if slot >= 0:
-            return sum(self.has_turn(one) for one in range(slot))
-        return -sum(self.has_turn(one) for one in range(slot, 0))
+        near = _towards_zero(slot, _KEPT_MONTHS)
+        return _turns_from_anchor(self, near) + self.turns_between(near, slot)
+
+    def turns_between(self, start: int, end: int) -> int:
+        """Count the slots with a turn one by one; backwards where `end` comes first."""
+        if end >= start:
+            return sum(self.has_turn(one) for one in range(start, end))
+        return -sum(self.has_turn(one) for one in range(end, start))
 
     def _has_turn_by_clock(self, grid: StepGrid, slot: int) -> bool:
         return self._turns_by_clock(grid, slot + 1) > self._turns_by_clock(grid, slot)
@@ -145,6 +162,25 @@ class Turns:
             if earliest <= opens or earliest <= closes <= latest:
                 return True
         return False
+
+
+def _towards_zero(slot: int, step: int) -> int:
+    near = abs(slot) // step * step
+    return near if slot > 0 else -near
+
+
+# Counting from an anchor long ago takes half a second, and the engine asks again and again: what
+# was counted up to some slots is kept, and only the rest is counted each time.
+
+
+@lru_cache(maxsize=4096)
+def _miscounted(turns: Turns, grid: StepGrid, end: int) -> int:
+    return turns.miscounted(grid, 0, end)
+
+
+@lru_cache(maxsize=4096)
+def _turns_from_anchor(turns: Turns, slot: int) -> int:
+    return turns.turns_between(0, slot)
 
 
 @lru_cache(maxsize=4096)

@@ -1,10 +1,12 @@
 """Rotations under restrictions: whose turn it is when some of it is inactive."""
 
+import time
 from datetime import timedelta
 
 import pytest
 
 from escalations.oncall import (
+    on_call_at,
     shifts_between,
 )
 from tests.escalations.rotas import (
@@ -141,3 +143,23 @@ def test_day_and_night_rotations_alternate_like_a_chessboard():
     assert [shift.user_id for shift in shifts] == [1, 4, 2, 5, 3, 4, 1, 5, 2, 4, 3, 5, 1, 4]
     assert {shift.length for shift in shifts[:-1]} == {timedelta(hours=12)}
     assert (shifts[-1].starts_at, shifts[-1].ends_at) == (instant("2026-06-07 20:00 CDT"), end)
+
+
+@pytest.mark.parametrize("kind", ["hourly", "monthly"])
+def test_asking_again_does_not_count_from_an_anchor_long_ago(kind: str) -> None:
+    days = WORKDAYS.split()
+    rules = [rule(days[n % 5], f"{n % 23:02}:00", f"{n % 23:02}:30") for n in range(50)]
+    rota = layer(
+        *(kind, 1, "1901-01-01 00:00 UTC", ANN, BOB),
+        restrictions=tuple(rules),
+        skips_inactive=True,
+        shift_hours=1,
+    )
+    plan = schedule(rota, zone="Europe/Vienna")
+    on_call_at(plan, instant("2026-03-09 00:00 UTC"))
+
+    began = time.process_time()
+    for hour in range(20):
+        on_call_at(plan, instant(f"2026-03-09 {hour:02}:05 UTC"))
+
+    assert time.process_time() - began < 2
