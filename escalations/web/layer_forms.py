@@ -131,6 +131,9 @@ class LayerLists:
 
     turns: tuple[tuple[int, ...], ...] = ()
     active: tuple[ActiveTime, ...] = ()
+    # What the buttons of each turn call it: its place when it was drawn, before it was dragged.
+    # Empty: nothing was drawn, buttons count places.
+    turn_keys: tuple[str, ...] = ()
 
 
 NEW_ACTIVE = ActiveTime(frozenset(range(5)), "09:00", "17:00")
@@ -188,7 +191,8 @@ def lists_of(row: ScheduleLayer) -> LayerLists:
 
 def read_lists(data: QueryDict) -> LayerLists:
     """The lists as they were posted, in the order in which they stood."""
-    turns = [_ids(data.getlist(f"turn-{key}")) for key in data.getlist("turns")[: MAX_TURNS + 1]]
+    drawn = {key: _ids(data.getlist(f"turn-{key}")) for key in data.getlist("turns")}
+    turns = [(key, turn) for key, turn in drawn.items() if turn][: MAX_TURNS + 1]
     active = [
         ActiveTime(
             frozenset(int(day) for day in data.getlist(f"active-{key}-days") if day in DAYS),
@@ -197,7 +201,11 @@ def read_lists(data: QueryDict) -> LayerLists:
         )
         for key in data.getlist("active")[: MAX_RESTRICTIONS + 1]
     ]
-    return LayerLists(tuple(turn for turn in turns if turn), tuple(active))
+    return LayerLists(
+        turns=tuple(turn for _, turn in turns),
+        active=tuple(active),
+        turn_keys=tuple(key for key, _ in turns),
+    )
 
 
 def _ids(texts: Iterable[str]) -> tuple[int, ...]:
@@ -208,11 +216,13 @@ def _ids(texts: Iterable[str]) -> tuple[int, ...]:
 def rearranged(lists: LayerLists, do: str, data: Mapping[str, str]) -> LayerLists:
     """The lists after a button: "add", "up-2", "down-2", "join-2", "split-2", "drop-2-17", …
 
-    Places count from 0; what fits no list changes nothing.
+    Places count from 0, as they were drawn; what fits no list changes nothing.
     """
     verb, _, rest = do.partition("-")
     place_text, _, person = rest.partition("-")
     place = int(place_text) if place_text.isdecimal() and len(place_text) < 6 else -1
+    if lists.turn_keys and verb != "unrestrict":
+        place = lists.turn_keys.index(place_text) if place_text in lists.turn_keys else -1
     match verb:
         case "add":
             chosen = read_id(data.get("person", ""))

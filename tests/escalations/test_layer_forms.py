@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 
-from escalations.web.layer_forms import LayerLists, anchor_of, rearranged
+from escalations.web.layer_forms import LayerLists, anchor_of, read_lists, rearranged
 
 VIENNA = "Europe/Vienna"
 
@@ -41,6 +42,17 @@ def test_turns_are_rearranged(do: str, turns: tuple[tuple[int, ...], ...]) -> No
 
 def test_people_of_one_turn_are_taken_apart_again() -> None:
     assert rearranged(LayerLists((ANN, (2, 3))), "split-1", {}).turns == (ANN, BEN, CEM)
+
+
+def test_a_button_means_the_turn_it_stands_beside_after_turns_were_dragged() -> None:
+    # Cem, drawn third, was dragged to the top; the second turn was emptied.
+    posted = QueryDict("turns=2&turns=0&turns=1&turn-2=3&turn-0=1")
+
+    lists = read_lists(posted)
+
+    assert rearranged(lists, "down-2", posted).turns == (ANN, CEM)
+    assert rearranged(lists, "drop-0-1", posted).turns == (CEM,)
+    assert rearranged(lists, "up-1", posted).turns == (CEM, ANN)
 
 
 # Handoffs
