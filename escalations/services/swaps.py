@@ -5,7 +5,7 @@ so the shifts keep their borders. Whoever asks needs no role: they are their own
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.urls import reverse
@@ -25,6 +25,8 @@ from opsknight.wall_clock import wall_time
 
 FIELDS = ("requester", "starts_at", "ends_at", "note")
 MAX_NOTE = 200
+# Each request mails everybody of its schedule, and one that was cancelled can be asked again.
+MAX_ASKED_A_DAY = 20
 
 
 @transaction.atomic
@@ -40,9 +42,11 @@ def ask_for_swap(
 ) -> SwapRequest:
     """Ask the others of a schedule to take one's shifts in a span; they are told.
 
-    Raises InvalidInput unless the requester has a shift there that is still to come.
+    Raises InvalidInput unless the requester has a shift there that is still to come, Conflict for
+    somebody who asks again and again.
     """
     rota = _locked_rota(schedule, now)
+    _check_rate(requester, now)
     reasons = reasons_against(starts_at, ends_at, now=now)
     if len(note) > MAX_NOTE:
         reasons["note"] = [f"Use at most {MAX_NOTE} characters."]
@@ -66,6 +70,12 @@ def ask_for_swap(
     text = f"{requester} looks for somebody who takes the shifts {_in_words(request)}."
     _tell(request, others, subject, f"{text} {request.note}".strip(), now)
     return request
+
+
+def _check_rate(requester: User, now: datetime) -> None:
+    asked = SwapRequest.objects.filter(requester=requester, created_at__gt=now - timedelta(days=1))
+    if asked.count() >= MAX_ASKED_A_DAY:
+        raise Conflict(f"You asked {MAX_ASKED_A_DAY} times within a day. Ask again tomorrow.")
 
 
 @transaction.atomic

@@ -62,7 +62,7 @@ def create(request: HttpRequest) -> HttpResponse:
     schedule = get_schedule_for(user, schedule_id) if schedule_id else None
     feeds.create_feed(
         owner=user,
-        name=request.POST.get("name", ""),
+        name=_name_in(request),
         schedule=schedule,
         actor=user,
         ip=client_ip(request),
@@ -74,8 +74,7 @@ def create(request: HttpRequest) -> HttpResponse:
 @require_POST
 def rename(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a feed another name."""
-    name = request.POST.get("name", "").strip()
-    return _change(request, pk, {"name": name}, "The calendar was renamed.")
+    return _change(request, pk, {"name": _name_in(request)}, "The calendar was renamed.")
 
 
 @login_required
@@ -110,6 +109,11 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     feed = get_feed_for(user, pk)
     feeds.delete_feed(feed=feed, actor=user, ip=client_ip(request))
     return _back(request, feed.schedule, "The calendar was deleted; its address answers nothing.")
+
+
+def _name_in(request: HttpRequest) -> str:
+    """Without NUL, which cannot be stored."""
+    return request.POST.get("name", "").replace("\x00", "").strip()
 
 
 def _change(request: HttpRequest, pk: int, values: feeds.FeedValues, text: str) -> HttpResponse:

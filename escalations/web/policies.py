@@ -23,6 +23,7 @@ from escalations.web.dry_run import Rehearsal, TryForm, rehearsal_of
 from escalations.web.phrases import length_phrase, wait_phrase
 from escalations.windows import describe_window
 from incidents.filters import read_id
+from incidents.selectors import visible_integrations
 from incidents.web.answers import signed_in
 from opsknight.models import User
 
@@ -109,6 +110,12 @@ def _query(text: str, page: int) -> str:
     return f"?{urlencode(parts | ({'page': str(page)} if page > 1 else {}))}"
 
 
+def _routes(user: User, shown: EscalationPolicy) -> list[str]:
+    """The routes that choose a policy, of integrations that this person may see."""
+    routes = selectors.routes_using(shown).filter(integration__in=visible_integrations(user))
+    return [selectors.describe_route(route) for route in routes]
+
+
 @login_required
 @require_safe
 def policy(request: HttpRequest, pk: int) -> HttpResponse:
@@ -125,7 +132,7 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
         "steps": _step_views(health.steps, shown.time_zone),
         "warnings": health.warnings,
         "services": shown.services.select_related("team"),
-        "routes": [selectors.describe_route(route) for route in selectors.routes_using(shown)],
+        "routes": _routes(user, shown),
         "may_change": selectors.may_change_policies(user),
         "rehearsal": _rehearsal(request.GET, shown, user, now),
         "repeat_after": length_phrase(shown.repeat_after_minutes),

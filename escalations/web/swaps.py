@@ -89,6 +89,8 @@ def swap_new(request: HttpRequest, pk: int) -> HttpResponse:
             )
         except InvalidInput as error:
             add_errors(form, error)
+        except Conflict as error:
+            form.add_error(None, error.message)
         else:
             response = redirect("escalations:swaps", shown.pk)
             return say(

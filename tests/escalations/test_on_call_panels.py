@@ -99,6 +99,12 @@ def test_feed_is_renamed_switched_replaced_and_deleted(bob: User) -> None:
     assert not CalendarFeed.objects.exists()
 
 
+def test_name_with_bytes_that_cannot_be_stored_is_taken_without_them(eve: User) -> None:
+    assert post(eve, "create_feed", name="Mi\x00ne") == 302
+
+    assert CalendarFeed.objects.get().name == "Mine"
+
+
 @pytest.mark.parametrize(
     "name", ["rename_feed", "switch_off_feed", "switch_on_feed", "rotate_feed", "delete_feed"]
 )

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from escalations.models import Schedule
-from incidents.models import Service
+from incidents.models import Route, Service
 from notifications.models import Notification
 from opsknight.models import User
 from tests.escalations.pages import get, page, signed_in
@@ -17,6 +17,7 @@ from tests.escalations.walk import policy_of
 from tests.factories import (
     ContactMethodFactory,
     DestinationFactory,
+    IntegrationFactory,
     NotificationRuleFactory,
     PolicyFactory,
     ScheduleFactory,
@@ -45,6 +46,19 @@ def test_anonymous_people_are_sent_to_the_login(name: str, client: Client) -> No
 
     assert answer.status_code == 302
     assert answer["Location"] == f"{reverse('opsknight:login')}?next={address}"
+
+
+def test_routes_are_named_to_whoever_may_see_their_integration(
+    service: Service, carol: User, eve: User
+) -> None:
+    policy = policy_of((0, [carol]))
+    integration = IntegrationFactory(service=service, name="Grafana")
+    Route.objects.create(
+        integration=integration, position=0, name="Nights", escalation_policy=policy
+    )
+
+    assert "the route “Nights” of Grafana" in page(carol, "policy", policy.pk)
+    assert "Nights" not in page(eve, "policy", policy.pk)
 
 
 def test_policy_shows_numbered_steps_with_their_waits_and_services(

@@ -6,7 +6,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from escalations.models import Override, ScheduleLayer, SwapRequest
-from escalations.services.swaps import ask_for_swap, cancel_swap, expire_swaps, take_swap
+from escalations.services.swaps import (
+    MAX_ASKED_A_DAY,
+    ask_for_swap,
+    cancel_swap,
+    expire_swaps,
+    take_swap,
+)
 from notifications.models import Notification
 from opsknight.errors import Conflict, InvalidInput, NotAllowed
 from opsknight.models import User
@@ -112,6 +118,16 @@ def test_the_same_time_is_asked_about_once(ask: Callable[..., SwapRequest]) -> N
 
     with pytest.raises(InvalidInput, match=f"number {request.pk}"):
         ask(48, 60)
+
+
+def test_nobody_is_asked_again_and_again(
+    ask: Callable[..., SwapRequest], ben: User, now: datetime
+) -> None:
+    for _ in range(MAX_ASKED_A_DAY):
+        cancel_swap(request=ask(), actor=ben, now=now)
+
+    with pytest.raises(Conflict, match="tomorrow"):
+        ask()
 
 
 def test_requester_and_responders_may_cancel_nobody_else(
