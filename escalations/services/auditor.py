@@ -127,7 +127,8 @@ def _start_again(found: dict[int, str], now: datetime) -> None:
 
 
 def count_overdue() -> int:
-    """Incidents whose timer, acknowledge time-out or end of maintenance is past by minutes."""
+    """Incidents whose timer, acknowledge time-out or end of maintenance is past by minutes, and
+    those whose step failed and is tried again later."""
     late = Now() - OVERDUE_AFTER
     steps = Incident.objects.filter(status=Incident.Status.TRIGGERED, escalate_at__lt=late)
     steps = steps.exclude(service_id__in=maintenance_now())
@@ -135,7 +136,9 @@ def count_overdue() -> int:
     with connection.cursor() as cursor:
         cursor.execute(_COUNT_ACKNOWLEDGED, [OVERDUE_AFTER.total_seconds()])
         (acknowledged,) = cursor.fetchone()
-    return steps.count() + suppressed.count() + int(acknowledged)
+        cursor.execute(_COUNT_SET_ASIDE)
+        (set_aside,) = cursor.fetchone()
+    return steps.count() + suppressed.count() + int(acknowledged) + int(set_aside)
 
 
 _COUNT_ACKNOWLEDGED = """
@@ -144,6 +147,17 @@ JOIN escalations_escalationrun r ON r.incident_id = i.id
 WHERE i.status = 'acknowledged'
   AND i.acknowledged_at + make_interval(mins => r.ack_timeout_minutes)
     < statement_timestamp() - make_interval(secs => %s)
+"""
+# The engine notes the instant at which it tries again; whoever else sets the timer ends that. No
+# pause is longer than 15 minutes, so the index of the timeline serves.
+_COUNT_SET_ASIDE = """
+SELECT count(*) FROM incidents_incident i
+WHERE i.status = 'triggered' AND i.escalate_at > statement_timestamp() AND EXISTS (
+  SELECT FROM incidents_timelineentry t
+  WHERE t.incident_id = i.id AND t.kind = 'nobody_to_page'
+    AND t.at > i.escalate_at - interval '16 minutes'
+    AND (t.data ->> 'again_at')::timestamptz = i.escalate_at
+)
 """
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -100,10 +100,9 @@ def _take_alone(incident: Incident, now: datetime) -> None:
 
 def _set_aside(incident: Incident, error: Exception, now: datetime) -> None:
     """Try this incident again later; the first time, page its fallback meanwhile."""
-    failures = TimelineEntry.objects.filter(
-        incident=incident, kind=TimelineEntry.Kind.NOBODY_TO_PAGE, data__has_key="failure"
-    ).count()
+    failures = _count_failures(incident)
     pause = min(FIRST_RETRY * 2 ** min(failures, 10), LAST_RETRY)
+    again_at = now + pause
     entries = [
         build_entry(
             incident_id=incident.pk,
@@ -111,7 +110,8 @@ def _set_aside(incident: Incident, error: Exception, now: datetime) -> None:
             message=f"Nobody to page, because the step failed ({type(error).__name__}, see the "
             f"log of the engine); it is tried again in {pause.total_seconds():.0f} s",
             now=now,
-            data={"failure": failures + 1},
+            # By which the auditor knows what was set aside and has not moved since.
+            data={"failure": failures + 1, "again_at": again_at.isoformat()},
         )
     ]
     if failures == 0:
@@ -119,11 +119,21 @@ def _set_aside(incident: Incident, error: Exception, now: datetime) -> None:
     write_entries(entries)
     # A run that waited for this timer goes on waiting; one that was to start anew still is.
     EscalationRun.objects.filter(incident=incident, next_at=incident.escalate_at).update(
-        next_at=now + pause
+        next_at=again_at
     )
     Incident.objects.filter(pk=incident.pk).update(
-        escalate_at=now + pause, updated_at=now, version=F("version") + 1
+        escalate_at=again_at, updated_at=now, version=F("version") + 1
     )
+
+
+def _count_failures(incident: Incident) -> int:
+    """How often a step failed since the incident was given back last: then nobody has it again."""
+    entries = TimelineEntry.objects.filter(incident=incident)
+    failures = entries.filter(kind=TimelineEntry.Kind.NOBODY_TO_PAGE, data__has_key="failure")
+    given_back = entries.filter(kind=TimelineEntry.Kind.UNACKNOWLEDGED).aggregate(at=Max("at"))
+    if given_back["at"] is not None:
+        failures = failures.filter(at__gt=given_back["at"])
+    return failures.count()
 
 
 def _page_fallback(incident: Incident, now: datetime) -> list[TimelineEntry]:

@@ -118,6 +118,22 @@ def test_late_incidents_are_counted_and_their_lateness_is_kept(
     assert timer(incident) == due
 
 
+def test_step_that_failed_counts_until_it_is_taken(
+    service: Service, bob: User, now: datetime
+) -> None:
+    escalating(service, now, policy_of((0, []), (0, [bob])))
+    engine.run_due_steps(now=now)
+    steps = EscalationRun.objects.get().steps
+    EscalationRun.objects.update(steps=[{"no": "delay"}] * 2)
+    engine.run_due_steps(now=now)
+
+    failed = audited().overdue
+    EscalationRun.objects.update(steps=steps)
+    engine.run_due_steps(now=now + MINUTE)
+
+    assert (failed, audited().overdue) == (1, 0)
+
+
 def test_maintenance_is_not_lateness(service: Service, bob: User, now: datetime) -> None:
     escalating(service, now - 5 * MINUTE, policy_of((0, [bob])))
     MaintenanceWindowFactory(service=service)

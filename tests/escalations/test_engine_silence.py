@@ -4,9 +4,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from escalations.models import EscalationPolicy, EscalationRun, PolicyStep
 from incidents.models import Service
+from incidents.services.lifecycle import acknowledge_incidents, unacknowledge_incident
 from opsknight.models import Team, TeamMember, User
 from tests.escalations.walk import (
     MINUTE,
@@ -346,3 +348,22 @@ def test_repaired_poison_goes_on_where_it_stood(
     take_all(now + 11 * MINUTE)
 
     assert said(incident, Kind.ESCALATED)[-1] == "Step 2: paged Carol"
+
+
+def test_poison_pages_the_team_again_after_its_acknowledgement_was_withdrawn(
+    service: Service, bob: User, now: datetime
+) -> None:
+    then = now - 20 * MINUTE
+    incident = escalating(service, then, policy_of((0, [bob]), (10, [bob])))
+    take_all(then)
+    spoil(incident.pk)
+    take_all(then + 10 * MINUTE)
+    acknowledge_incidents(incident_ids=[incident.pk], actor=bob)
+    unacknowledge_incident(incident_id=incident.pk, actor=bob)
+    back = timezone.now()
+    take_all(back)
+    spoil(incident.pk)
+
+    take_all(back + 11 * MINUTE)
+
+    assert paged(incident) == ["Bob", "Carol", "Bob", "Carol"]
