@@ -129,10 +129,21 @@ def _take_policy_steps(
     _page(turns, now)
     entries += [_entry_of(turn, now) for turn in turns]
     silent = [(turn.due, turn.cause) for turn in turns if turn.needs_fallback]
+    taken = {turn.due.incident.pk for turn in turns}
+    silent += [
+        (one, f"held:{one.run.generation}")
+        for one in ready
+        if one.incident.pk not in taken and _is_silent(one.run)
+    ]
     entries += page_fallbacks(due=silent, directory=directory, now=now)
     for turn in turns:
         entries += _move_on(turn, now)
     return entries
+
+
+def _is_silent(run: EscalationRun) -> bool:
+    """Steps were taken and reached nobody; what holds after them may do so for ever."""
+    return run.last_cause != "" and not run.has_paged and not run.has_fallen_back
 
 
 def found_by(due: DueRun, directory: Directory, now: datetime) -> list[Found]:

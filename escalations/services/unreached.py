@@ -43,8 +43,12 @@ def _waits_for_more(run: EscalationRun, now: datetime) -> bool:
         return False
     if run.next_at is None or run.next_at <= now or run.held_since is not None:
         return False
+    if run.stage != Stage.STEPS:
+        return run.stage == Stage.FALLBACK
     is_in_round = run.last_cause.startswith(f"step:{run.generation}:{run.round}:")
-    return run.stage == Stage.FALLBACK or (run.stage == Stage.STEPS and is_in_round)
+    # A step with a condition may hold for ever.
+    is_sure = all("condition" not in step for step in run.steps[run.next_step :][:1])
+    return is_in_round and is_sure
 
 
 def _pull_forward(runs: Sequence[EscalationRun], now: datetime) -> None:

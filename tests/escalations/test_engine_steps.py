@@ -302,3 +302,21 @@ def test_step_that_holds_is_taken_when_somebody_asks_for_it(
     take_all(now)
 
     assert said(incident)[1:3] == ["Escalated to step 1 by Bob", "Step 1: paged Bob"]
+
+
+def test_step_that_holds_after_steps_that_reached_nobody_pages_the_fallback_once(
+    service: Service, bob: User, now: datetime
+) -> None:
+    condition = {"condition_alerts": 3, "condition_minutes": 10}
+    policy = policy_of((0, []), (0, [bob], condition), fallback_user=bob)
+    incident = escalating(service, now, policy)
+
+    take_all(now)
+    take_all(now + MINUTE)
+
+    assert paged(incident) == ["Bob"]
+    assert said(incident) == [
+        "Step 1: nobody to page, because the step has no targets",
+        "Step 2 waits until more than 3 alerts came within 10 min; it is 0 now",
+        "Paged Bob instead",
+    ]

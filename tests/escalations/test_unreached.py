@@ -63,6 +63,18 @@ def test_the_next_step_follows_at_once(service: Service, board: Destination, bob
     assert run.generation == 0
 
 
+def test_before_a_step_that_may_hold_for_ever_the_fallback_is_paged(
+    service: Service, board: Destination, bob: User
+):
+    condition = {"condition_alerts": 3, "condition_minutes": 10}
+    policy = policy_of((0, [board]), (30, [bob], condition))
+    incident = escalating(service, timezone.now(), policy)
+
+    escalate_and_send(incident)
+
+    assert paged(incident) == ["Carol"]
+
+
 def test_with_somebody_else_on_the_step_the_delay_stays(
     service: Service, board: Destination, alice: User, bob: User
 ):
