@@ -200,11 +200,11 @@ def _take(
         events = read_calendar(
             answer.body, zone=question.zone, start=question.start, end=question.end
         )
+        shifts, read.remark = _shifts(layer, events, People(people))
     except Unreadable as error:
         read.remark = f"{error} {STAYS}"
         _save(layer, read, None, now)
         return
-    shifts, read.remark = _shifts(layer, events, People(people))
     _save(layer, read, shifts, now)
 
 
@@ -217,7 +217,10 @@ def _remark(layer: ScheduleLayer, text: str) -> None:
 def _shifts(
     layer: ScheduleLayer, events: Iterable[ReadEvent], people: People
 ) -> tuple[list[ImportedShift], str]:
-    """The rows of the events, and a remark that names events of which nobody is known."""
+    """The rows of the events, and a remark that names events of which nobody is known.
+
+    Raises Unreadable for too many: a part of them would leave times without anybody.
+    """
     shifts: list[ImportedShift] = []
     unknown: list[ReadEvent] = []
     for event in events:
@@ -234,7 +237,9 @@ def _shifts(
             )
             for user_id in user_ids
         ]
-    return shifts[:MAX_SHIFTS], _unknown_remark(unknown)
+    if len(shifts) > MAX_SHIFTS:
+        raise Unreadable(f"It has more than {MAX_SHIFTS} shifts in four months.")
+    return shifts, _unknown_remark(unknown)
 
 
 def _unknown_remark(events: Sequence[ReadEvent]) -> str:

@@ -234,6 +234,19 @@ def test_attendees_are_limited_however_often_an_event_repeats() -> None:
     assert [len(event.attendees) for event in events] == [MAX_ATTENDEES] * 3
 
 
+def test_too_many_shifts_are_refused_as_a_whole(
+    layer: ScheduleLayer, site: PagesServer, carol: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_due_calendars(now=NOW)
+    monkeypatch.setattr(calendar_imports, "MAX_SHIFTS", 1)
+    site.pages["/a.ics"] = Content(ics(f"SUMMARY:Bob and Carol{DAY}"))
+
+    later(layer)
+
+    assert "more than 1 shifts" in layer.calendar_error
+    assert spans(layer) == [TOMORROW]
+
+
 def test_calendar_that_cannot_be_taken_over_keeps_no_other_one_back(
     layer: ScheduleLayer,
     site: PagesServer,
