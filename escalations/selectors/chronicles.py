@@ -93,7 +93,8 @@ def _versions_since(
 
 
 def _chronicle(rota: Rota, stored: list[ScheduleVersion], now: datetime) -> Chronicle:
-    versions = [Version(row.since, spec_from_json(row.spec)) for row in stored]
+    specs = [(row, stored_spec(row.spec)) for row in stored]
+    versions = [Version(row.since, spec) for row, spec in specs if spec is not None]
     if not versions or has_changed(stored[-1].spec, rota.spec, now):
         # A change that the sweep has not recorded yet.
         since = max(now, versions[-1].since) if versions else now
@@ -107,7 +108,17 @@ def _chronicle(rota: Rota, stored: list[ScheduleVersion], now: datetime) -> Chro
 
 def has_changed(stored: Mapping[str, object], spec: ScheduleSpec, now: datetime) -> bool:
     """Whether a schedule differs, from `now` on, from its last version."""
-    return as_of(spec_from_json(stored), now) != as_of(spec, now)
+    last = stored_spec(stored)
+    return last is None or as_of(last, now) != as_of(spec, now)
+
+
+def stored_spec(stored: Mapping[str, object]) -> ScheduleSpec | None:
+    """A schedule from a version of it; None for what cannot be read, written by SQL or by a newer
+    OpsKnight: one such row must not hide the other schedules."""
+    try:
+        return spec_from_json(stored)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def as_of(spec: ScheduleSpec, now: datetime) -> SpecJson:

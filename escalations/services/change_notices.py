@@ -11,8 +11,9 @@ from django.urls import reverse
 
 from escalations.duties import DutyChange, Span, changes_between, duties_of_people, in_words
 from escalations.models import Schedule, ScheduleVersion, ScheduleWatch
-from escalations.oncall import ScheduleSpec, spec_from_json
+from escalations.oncall import ScheduleSpec
 from escalations.selectors import UNREADABLE
+from escalations.selectors.chronicles import stored_spec
 from escalations.services.watches import watch_all
 from notifications.services.notices import NoticeRequest, queue_notices
 from opsknight.models import User
@@ -33,7 +34,7 @@ class Edit:
     """What happened to a schedule since people were told last."""
 
     schedule: Schedule
-    before: ScheduleSpec
+    before: ScheduleSpec | None  # None: it cannot be read any more
     versions: Sequence[ScheduleVersion]  # oldest first, at least one
 
     @property
@@ -87,8 +88,8 @@ def _edit(watch: ScheduleWatch, rows: list[ScheduleVersion], now: datetime) -> E
         return None
     if watch.told_since is None and now - watch.schedule.created_at > NEW:
         # It was there before: what is in force now is what everybody knows.
-        return Edit(watch.schedule, spec_from_json(fresh[-1].spec), fresh)
-    return Edit(watch.schedule, spec_from_json(told[-1].spec) if told else NOBODY, fresh)
+        return Edit(watch.schedule, stored_spec(fresh[-1].spec), fresh)
+    return Edit(watch.schedule, stored_spec(told[-1].spec) if told else NOBODY, fresh)
 
 
 def _has_paused(edit: Edit, now: datetime) -> bool:
@@ -100,9 +101,11 @@ def _has_paused(edit: Edit, now: datetime) -> bool:
 
 def _notices(edit: Edit, now: datetime) -> Iterator[NoticeRequest]:
     start = whole_minute(now)
+    after_spec = stored_spec(edit.versions[-1].spec)
+    if edit.before is None or after_spec is None:
+        return
     try:
         before = duties_of_people(edit.before, start, start + AHEAD)
-        after_spec = spec_from_json(edit.versions[-1].spec)
         after = duties_of_people(after_spec, start, start + AHEAD)
     except UNREADABLE:
         return

@@ -253,6 +253,19 @@ def test_every_editor_is_told_where_there_were_several(
     assert len(subjects_to(bob)) == 1
 
 
+def test_version_that_cannot_be_read_keeps_no_other_schedule_from_being_told(
+    edited: Schedule, bob: User, eve: User
+) -> None:
+    broken = ScheduleFactory(members=[bob], created_at=NOW - 90 * DAY)
+    record_versions([broken.pk], now=NOW - DAY)
+    tell_changed_shifts(now=NOW - HOUR)
+    ScheduleVersion.objects.filter(schedule=broken).update(spec={})
+    record_versions([broken.pk], now=NOW)
+    cover(edited, eve, bob, actor=bob, minute=0)
+
+    assert sweep(tell_changed_shifts, 5, 6) == [1, 0]
+
+
 def test_schedule_that_was_there_before_is_not_told(bob: User) -> None:
     schedule = ScheduleFactory(members=[bob], created_at=NOW - 90 * DAY)
     record_versions([schedule.pk], now=NOW)

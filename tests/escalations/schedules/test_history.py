@@ -57,6 +57,18 @@ def test_change_by_other_ways_is_recorded_by_the_sweep(
     assert was_on_call(recorded, later, now=later) == "Cid"
 
 
+def test_version_that_cannot_be_read_is_passed_over_and_followed_by_one_that_can(
+    recorded: Schedule, now: datetime
+) -> None:
+    ScheduleVersion.objects.update(spec={"zone": "UTC", "layers": [{"no": "name"}]})
+
+    before = was_on_call(recorded, now, now=now)
+    written = record_unrecorded_versions(now=now + HOUR / 2)
+
+    assert (before, written) == ("Ben", 1)
+    assert was_on_call(recorded, now + HOUR / 2, now=now + HOUR / 2) == "Ben"
+
+
 def test_change_holds_before_the_sweep_recorded_it(
     recorded: Schedule, ben: User, now: datetime
 ) -> None:
