@@ -24,7 +24,8 @@ from escalations.services import feeds
 from opsknight.errors import NotFound, OpsKnightError
 from opsknight.ratelimit import limit_requests
 
-READ_RATE = "60/m"  # of one feed
+READ_RATE = "60/m"  # of all feeds of one owner
+WIDE_RATE = "10/m"  # of these, such as show more than usual: a year of hourly shifts takes seconds
 GUESS_RATE = "30/m"  # unknown addresses from one network
 MAX_AGE_SECONDS = 300
 
@@ -70,7 +71,10 @@ def _opened(request: HttpRequest, token: str) -> CalendarFeed:
     except NotFound:
         limit_requests(request, group="calendar-guess", rate=GUESS_RATE)
         raise
-    limit_requests(request, group="calendar", rate=READ_RATE, key=f"feed-{feed.pk}")
+    owner, window = f"user-{feed.owner_id}", _window(request)
+    limit_requests(request, group="calendar", rate=READ_RATE, key=owner)
+    if window.past_days + window.future_days > PAST_DAYS + FUTURE_DAYS:
+        limit_requests(request, group="calendar-wide", rate=WIDE_RATE, key=owner)
     return feed
 
 

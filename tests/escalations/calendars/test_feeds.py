@@ -302,6 +302,16 @@ def test_one_feed_cannot_be_read_without_end(feed: CalendarFeed) -> None:
     assert int(answers[-1]["Retry-After"]) > 0
 
 
+def test_wide_reading_is_limited_for_all_feeds_of_an_owner(feed: CalendarFeed, bob: User) -> None:
+    other = feeds.create_feed(owner=feed.owner, name="Other", schedule=None, actor=bob)
+
+    # More than twice the limit: a new minute may begin in between.
+    answers = [read(one, query="?future=366") for one in (feed, other) * 11]
+
+    assert {answer.status_code for answer in answers} == {200, 429}
+    assert read(other).status_code == 200
+
+
 def test_nothing_but_reading_is_possible(feed: CalendarFeed) -> None:
     assert Client().post(f"/calendars/{feed.token}.ics").status_code == 405
     assert Client().head(f"/calendars/{feed.token}.ics").status_code == 200
