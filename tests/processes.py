@@ -1,7 +1,8 @@
 """Looking at the operating system's processes, for tests that start and kill real ones."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,15 @@ def _mentions(process: psutil.Process, text: str) -> bool:
         )
     except psutil.Error:
         return False
+
+
+def names_of(processes: Iterable[psutil.Process]) -> list[str]:
+    """The names of those that have not ended meanwhile."""
+    names = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            names.append(process.name())
+    return names
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:

@@ -1,7 +1,5 @@
 """The embedded PostgreSQL and Redis, started for real in folders of their own."""
 
-import os
-import signal
 import stat
 import subprocess
 import sys
@@ -164,10 +162,11 @@ def test_servers_end_when_their_starter_is_killed(home: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", START_AND_WAIT, str(home)], stdout=subprocess.PIPE
     ) as starter:
-        assert starter.stdout is not None
-        assert starter.stdout.readline() == b"ready\n"
-
-        os.kill(starter.pid, signal.SIGKILL)
+        try:
+            assert starter.stdout is not None
+            assert starter.stdout.readline() == b"ready\n"
+        finally:
+            starter.kill()  # otherwise a failure waits for it, for ever
 
     wait_until(
         lambda: (

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from config.celery import QUEUES
-from tests.processes import processes_of, wait_until
+from tests.processes import names_of, processes_of, wait_until
 from tests.stack import (
     ROOT,
     STOP_SECONDS,
@@ -102,19 +102,17 @@ def test_nothing_is_left_when_a_server_cannot_start(home: Path) -> None:
 
 
 def test_a_supervisor_dies_with_a_killed_make(home: Path) -> None:
-    with subprocess.Popen(
+    parent = subprocess.Popen(
         [sys.executable, "-m", "tests.config.make_like", "--with-parent"],
         cwd=ROOT,
         env=stack_environment(home, free_port(), {}),
         stdout=subprocess.DEVNULL,
-    ) as parent:
-        wait_until(
-            lambda: any(process.name() == "postgres" for process in processes_of(home)),
-            30,
-            "PostgreSQL runs",
-        )
-
+    )
+    try:
+        wait_until(lambda: "postgres" in names_of(processes_of(home)), 60, "PostgreSQL runs")
+    finally:
         parent.kill()
+        parent.wait(10)
 
     wait_until(lambda: not processes_of(home), 10, "everything ended with make")
 
