@@ -37,8 +37,12 @@ def teams_by_id(ids: Iterable[int]) -> dict[int, Team]:
 
 
 def schedules_by_id(ids: Iterable[int]) -> dict[int, Schedule]:
-    """The schedules with these ids; one query."""
-    return Schedule.objects.in_bulk(_possible(ids))
+    """The schedules with these ids, locked until they are named; one query.
+
+    Whoever deletes one meanwhile waits and is told, or comes first and it is not in the answer.
+    """
+    rows = Schedule.objects.select_for_update(of=("self",), no_key=True)
+    return {row.pk: row for row in rows.filter(pk__in=_possible(ids)).order_by("pk")}
 
 
 def destinations_by_id(ids: Iterable[int]) -> dict[int, Destination]:

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from django.db import connection
+
 from escalations.models import Schedule
 from escalations.oncall import gaps_between, on_call_at, shifts_between
 from escalations.selectors import history_of, rotas_of
@@ -47,3 +49,14 @@ def _hours(length: timedelta) -> int:
 def _names(ids: tuple[int, ...]) -> str:
     names = User.objects.in_bulk(ids)
     return ", ".join(names[user_id].name for user_id in ids)
+
+
+def await_a_lock() -> None:
+    """Until another transaction waits for this one."""
+    ends_at = datetime.now() + timedelta(seconds=20)
+    while datetime.now() < ends_at:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+    raise AssertionError("Nobody waited.")

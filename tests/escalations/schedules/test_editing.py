@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from escalations.models import LayerMember, Schedule, ScheduleLayer
 from escalations.selectors import layers_of
 from escalations.services.layers import LayerInput, RestrictionInput, input_of
+from escalations.services.policies import create_policy
+from escalations.services.policy_steps import StepInput, TargetInput
 from escalations.services.schedules import (
     create_schedule,
     delete_schedule,
@@ -21,7 +23,7 @@ from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import AuditEntry, User
 from opsknight.services.people import delete_user
 from opsknight.services.versions import SavedMeanwhile
-from tests.escalations.schedules.asking import days, on_call
+from tests.escalations.schedules.asking import await_a_lock, days, on_call
 from tests.factories import PolicyFactory, ScheduleFactory, ScheduleLayerFactory, UserFactory
 
 
@@ -79,6 +81,30 @@ def test_of_two_editors_at_the_same_instant_one_is_told() -> None:
     assert sorted(outcomes) == ["saved", "told"]
     schedule.refresh_from_db()
     assert schedule.version == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_policy_that_names_a_schedule_while_it_is_being_deleted_is_refused() -> None:
+    schedule, bob = ScheduleFactory(), UserFactory(name="Bob")
+    step = StepInput(delay_minutes=0, targets=(TargetInput("schedule", schedule.pk),))
+    schedule_id, outcomes = schedule.pk, []
+
+    def save() -> None:
+        try:
+            create_policy(values={"name": "Days"}, steps=[step], actor=bob)
+        except InvalidInput as error:
+            outcomes.append(error.fields)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=save)
+    with transaction.atomic():
+        delete_schedule(schedule=schedule, actor=bob)
+        thread.start()
+        await_a_lock()
+    thread.join(20)
+
+    assert outcomes == [{"steps.0.targets.0.id": [f"There is no schedule {schedule_id}."]}]
 
 
 def test_saving_the_same_again_is_no_new_version(

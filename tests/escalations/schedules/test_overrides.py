@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, connections, transaction
 
 from escalations.models import Override, Schedule, ScheduleLayer
 from escalations.services.overrides import (
@@ -21,7 +21,7 @@ from escalations.services.overrides import (
 )
 from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import AuditEntry, User
-from tests.escalations.schedules.asking import days, on_call, shifts, was_on_call
+from tests.escalations.schedules.asking import await_a_lock, days, on_call, shifts, was_on_call
 from tests.factories import (
     LayerRestrictionFactory,
     OverrideFactory,
@@ -184,7 +184,7 @@ def test_J5_of_two_transactions_at_once_the_second_fails_after_the_first_commits
         OverrideFactory(schedule=schedule, user=ann)
         written.set()
         assert waiting.wait(20)
-        _await_a_lock()
+        await_a_lock()
         assert outcomes == []
     thread.join(20)
 
@@ -217,22 +217,11 @@ def test_J5_of_two_people_at_once_the_second_is_told_of_the_first() -> None:
     with transaction.atomic():
         first = add_override(schedule=schedule, wanted=wanted, actor=bob, now=now)
         started.set()
-        _await_a_lock()
+        await_a_lock()
     thread.join(20)
 
     assert f"(number {first.pk})" in outcomes[0]["starts_at"][0]
     assert Override.objects.count() == 1
-
-
-def _await_a_lock() -> None:
-    """Until another transaction waits for this one."""
-    ends_at = datetime.now() + timedelta(seconds=20)
-    while datetime.now() < ends_at:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
-    raise AssertionError("Nobody waited.")
 
 
 def test_X12_covering_all_shifts_keeps_their_borders_and_gaps(
