@@ -1,6 +1,6 @@
 """Pages that go on until their person has acknowledged (scenarios B13 to B17)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import time_machine
@@ -27,7 +27,11 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 State = Notification.State
-START = timezone.now() - timedelta(minutes=20)
+
+
+def at(minute: int) -> datetime:
+    """The minute of a story that began twenty minutes ago."""
+    return timezone.now() + timedelta(minutes=minute - 20)
 
 
 @pytest.fixture
@@ -55,11 +59,11 @@ def page(incident: Incident, people: list[User], cause: str, *, minute: int) -> 
         )
         for person in people
     ]
-    queue_pages(requests=requests, now=START + timedelta(minutes=minute))
+    queue_pages(requests=requests, now=at(minute))
 
 
 def acknowledge(incident: Incident, person: User, *, minute: int) -> None:
-    with time_machine.travel(START + timedelta(minutes=minute), tick=False):
+    with time_machine.travel(at(minute), tick=False):
         acknowledge_incidents(incident_ids=[incident.pk], actor=person)
 
 
