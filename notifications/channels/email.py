@@ -10,7 +10,7 @@ from email.policy import SMTP
 from email.utils import formatdate, parseaddr
 from urllib.parse import urlsplit
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -43,7 +43,7 @@ class EmailChannel(Channel):
 
     def render(self, page: Page) -> Message:
         """Build the whole mail. The same page always has the same Message-ID."""
-        with timezone.override(ZoneInfo(page.recipient.time_zone)):
+        with timezone.override(_zone_of(page)):
             text, html = _bodies(page)
         mail = EmailMessage(policy=POLICY)
         mail["From"] = settings.DEFAULT_FROM_EMAIL
@@ -67,6 +67,14 @@ class EmailChannel(Channel):
                 _transmit(connection, message)
         except (smtplib.SMTPException, OSError) as error:
             raise DeliveryError(f"The mail server could not be used: {_plain(error)}") from error
+
+
+def _zone_of(page: Page) -> ZoneInfo:
+    """The reader's zone; UTC for one that this machine does not know: the page must go out."""
+    try:
+        return ZoneInfo(page.recipient.time_zone)
+    except (ValueError, ZoneInfoNotFoundError):
+        return ZoneInfo("UTC")
 
 
 def _bodies(page: Page) -> tuple[str, str]:

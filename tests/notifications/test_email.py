@@ -74,6 +74,12 @@ def test_times_are_in_the_zone_of_whoever_reads_them():
         assert "2026-11-23 13:00:00 CET" in parsed(page).get_body((kind,)).get_content()
 
 
+def test_zone_that_nobody_knows_keeps_no_page_back():
+    page = replace(PAGE, recipient=replace(PAGE.recipient, time_zone="Mars/Phobos"))
+
+    assert "2026-11-23 12:00:00 UTC" in parsed(page).get_body(("plain",)).get_content()
+
+
 def test_mails_of_one_incident_form_a_thread_and_a_repetition_keeps_its_id(settings: Settings):
     settings.PUBLIC_URL = "https://ops.example.com"
     repetition = replace(PAGE, maybe_duplicate=True)
