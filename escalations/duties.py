@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from escalations.oncall import Plan, shifts_between
 from opsknight.wall_clock import first_instant, wall_time
@@ -72,5 +72,12 @@ def week_before(at: datetime, zone: str) -> datetime:
 
 
 def in_words(at: datetime, zone: str) -> str:
-    """An instant for a message: `Mon 24 Nov 09:00`."""
-    return f"{at.astimezone(ZoneInfo(zone)):%a %-d %b %H:%M}"
+    """An instant for a message: `Mon 24 Nov 09:00`.
+
+    In UTC, and it says so, where the zone is not known here: one such person must not keep the
+    others from being told.
+    """
+    try:
+        return f"{at.astimezone(ZoneInfo(zone)):%a %-d %b %H:%M}"
+    except (ValueError, ZoneInfoNotFoundError):
+        return f"{at.astimezone(UTC):%a %-d %b %H:%M} UTC"

@@ -145,6 +145,12 @@ def test_rotation_of_one_has_no_starts(bob: User) -> None:
     assert sweep(tell_shifts, 0, 60, 120) == [0, 0, 0]
 
 
+def test_zone_that_nobody_knows_keeps_no_notice_back(shift: Schedule, bob: User) -> None:
+    User.objects.filter(pk=bob.pk).update(time_zone="Mars/Phobos")
+
+    assert sum(sweep(tell_shifts, *range(-120, 300, 30))) == 2
+
+
 def test_people_without_an_active_account_are_not_told(shift: Schedule, bob: User) -> None:
     User.objects.filter(pk=bob.pk).update(status=User.Status.DISABLED)
 
