@@ -41,7 +41,7 @@ class SwapRequestSerializer(serializers.Serializer[Any]):
     retrieve=extend_schema(summary="Get a swap request"),
 )
 class SwapRequestViewSet(ApiViewSet):
-    """Swap requests. Everybody sees them; people ask about their own shifts, anybody may take."""
+    """Swap requests. Everybody sees them; people ask about their own shifts."""
 
     read_scope = ApiKey.Scope.SCHEDULES_READ
     write_scope = ApiKey.Scope.SCHEDULES_WRITE
@@ -73,7 +73,9 @@ class SwapRequestViewSet(ApiViewSet):
     @extend_schema(summary="Take the shifts of a swap request", request=None)
     @action(detail=True, methods=["post"])
     def take(self, request: Request, schedule_pk: str, pk: str) -> Response:
-        """Stand in for whoever asked: makes an override, and both are told. 409 unless open."""
+        """Stand in for whoever asked: makes an override, and both are told. 409 unless open.
+
+        For people of the schedule, its team, and responders."""
         asked = self._get(schedule_pk, pk)
         taken = swaps.take_swap(request=asked, taker=self.actor, now=timezone.now(), ip=self.ip)
         return self.answer(taken)

@@ -10,6 +10,7 @@ from escalations.selectors.chronicles import (
 )
 from escalations.selectors.lists import (
     listed_schedules,
+    may_take_swaps,
     my_swaps,
     open_swaps_for,
     schedules_naming,
@@ -79,6 +80,7 @@ __all__ = [
     "listed_schedules",
     "may_change_policies",
     "may_change_schedules",
+    "may_take_swaps",
     "my_swaps",
     "names_of_policies_paging",
     "on_call_in",

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, When
+from django.utils import timezone
 
 from escalations.models import (
     ImportedShift,
@@ -13,7 +14,7 @@ from escalations.models import (
     TemporaryShift,
 )
 from escalations.selectors.schedules import visible_schedules
-from opsknight.models import User
+from opsknight.models import TeamMember, User
 
 
 def listed_schedules(user: User, *, only_mine: bool = False, text: str = "") -> QuerySet[Schedule]:
@@ -53,6 +54,16 @@ def open_swaps_for(user: User, *, now: datetime) -> QuerySet[SwapRequest]:
     """The open requests of others in the schedules in which a person takes turns; 1 query."""
     takes_turns = LayerMember.objects.filter(layer__schedule=OuterRef("schedule"), user=user)
     return _open_swaps(now).filter(Exists(takes_turns)).exclude(requester=user)
+
+
+def may_take_swaps(user: User, schedule: Schedule) -> bool:
+    """Who takes turns in the schedule or is named for a time to come, its team, and responders;
+    2 queries. Standing in shows private incidents, so it is not for everybody."""
+    if user.is_responder:
+        return True
+    if TeamMember.objects.filter(team=schedule.team_id, user=user).exists():
+        return True
+    return schedules_naming(user, since=timezone.now()).filter(pk=schedule.pk).exists()
 
 
 def _open_swaps(now: datetime) -> QuerySet[SwapRequest]:

@@ -12,7 +12,13 @@ from django.urls import reverse
 
 from escalations.models import Override, Schedule, SwapRequest
 from escalations.oncall import shifts_of
-from escalations.selectors import Rota, may_change_schedules, rotas_of, swap_requests_of
+from escalations.selectors import (
+    Rota,
+    may_change_schedules,
+    may_take_swaps,
+    rotas_of,
+    swap_requests_of,
+)
 from escalations.services.history import lock_schedules
 from escalations.services.overrides import OverrideInput, add_override
 from escalations.services.spans import ahead_of, reasons_against
@@ -84,9 +90,15 @@ def take_swap(
 ) -> SwapRequest:
     """Take the shifts of a request: an override is made, and both are told.
 
-    Raises Conflict unless the request is open and there is still a shift to take, InvalidInput when
-    another override is in the way.
+    Raises NotAllowed for somebody who has nothing to do with the schedule, Conflict unless the
+    request is open and there is still a shift to take, InvalidInput when another override is in the
+    way.
     """
+    if not may_take_swaps(taker, request.schedule):
+        raise NotAllowed(
+            f"Only people of {request.schedule}, its team and responders take over shifts of it. "
+            "Ask a responder."
+        )
     rota = _locked_rota(request.schedule, now)
     request = _open(request, now)
     if taker.pk == request.requester_id:

@@ -54,6 +54,7 @@ def swaps(request: HttpRequest, pk: int) -> HttpResponse:
         "open_requests": found.filter(**is_open),
         "closed": found.exclude(**is_open).order_by("-created_at")[:SHOWN_CLOSED],
         "my_shifts": _shifts_of(shown, user, now),
+        "may_take": selectors.may_take_swaps(user, shown),
         "now": now,
         "zone": shown.time_zone,
     }

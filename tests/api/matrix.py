@@ -267,7 +267,7 @@ TEMPORARIES = [
         "schedules", "POST", "schedules/{schedule}/temporary-schedules/cut", SEEN_NOT_DONE, LATER
     ),
 ]
-SWAPS = [  # of one's own shifts; anybody else may take them
+SWAPS = [  # of one's own shifts; people of the schedule and responders may take them
     _read("schedules", "schedules/{schedule}/swap-requests"),
     _read("schedules", "schedules/{schedule}/swap-requests/{swap}"),
     _write(
@@ -281,7 +281,7 @@ SWAPS = [  # of one's own shifts; anybody else may take them
         "schedules",
         "POST",
         "schedules/{schedule}/swap-requests/{swap}/take",
-        (200, 409, 200, 200),
+        (403, 409, 200, 200),
     ),
     _write(
         "schedules",

@@ -160,13 +160,17 @@ def test_temporary_schedule_is_set_cut_and_ended(
     assert name_on_call(bob, pk) == "Carol"
 
 
-def test_swap_is_asked_and_taken(carol: Asker, eve: Asker, pk: int, now: datetime) -> None:
+def test_swap_is_asked_and_taken(
+    carol: Asker, bob: Asker, eve: Asker, pk: int, now: datetime
+) -> None:
     asked = carol.post(f"schedules/{pk}/swap-requests", span(now, 0, 5)).json()
 
-    taken = eve.post(f"schedules/{pk}/swap-requests/{asked['id']}/take").json()
+    refused = eve.post(f"schedules/{pk}/swap-requests/{asked['id']}/take")
+    taken = bob.post(f"schedules/{pk}/swap-requests/{asked['id']}/take").json()
 
-    assert (taken["state"], taken["taken_by"]) == ("taken", eve.user.pk)
-    assert name_on_call(eve, pk) == "Eve"
+    assert refused.status_code == 403  # nothing connects her to the schedule
+    assert (taken["state"], taken["taken_by"]) == ("taken", bob.user.pk)
+    assert name_on_call(eve, pk) == "Bob"
 
 
 def test_second_editor_gets_a_conflict(bob: Asker, alice: Asker, pk: int) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from escalations.models import Override, ScheduleLayer, SwapRequest
+from escalations.models import Override, Schedule, ScheduleLayer, SwapRequest
 from escalations.services.swaps import (
     MAX_ASKED_A_DAY,
     ask_for_swap,
@@ -17,6 +17,15 @@ from notifications.models import Notification
 from opsknight.errors import Conflict, InvalidInput, NotAllowed
 from opsknight.models import User
 from tests.escalations.schedules.asking import days, shifts
+from tests.factories import TeamFactory, UserFactory
+
+
+@pytest.fixture
+def dan(dan: User, schedule: Schedule) -> User:
+    """Of the schedule's team, without turns of his own."""
+    schedule.team = TeamFactory(members=[dan])
+    schedule.save(update_fields=["team"])
+    return dan
 
 
 @pytest.fixture
@@ -91,6 +100,17 @@ def test_request_can_be_taken_once(
         take_swap(request=request, taker=ann, now=now)
 
     assert Override.objects.count() == 1
+
+
+def test_strangers_to_the_schedule_take_nothing(
+    ask: Callable[..., SwapRequest], now: datetime
+) -> None:
+    request = ask()
+
+    with pytest.raises(NotAllowed, match="Ask a responder"):
+        take_swap(request=request, taker=UserFactory(name="Eve"), now=now)
+
+    assert not Override.objects.exists()
 
 
 def test_nobody_takes_their_own_shifts(
