@@ -136,7 +136,7 @@ def put_on_call(
             ip=ip,
         )
         count_version(entity=schedule, actor=actor, now=now)
-        record_versions([schedule.pk], now=now)
+        record_versions([schedule.pk], now=now, actor=actor)
 
 
 def _place_on_turn(
