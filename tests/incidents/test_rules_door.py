@@ -332,7 +332,9 @@ def test_page_of_a_policy_names_the_routes_that_choose_it(
 ) -> None:
     with_rules(webhook, database_route(dba))
 
-    page = browser(UserFactory()).get(f"/policies/{dba.pk}/").content.decode()
+    page = (
+        browser(UserFactory(role=User.Role.RESPONDER)).get(f"/policies/{dba.pk}/").content.decode()
+    )
 
     assert "the route “Databases” of Curl (Checkout)" in page
 
