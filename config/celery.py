@@ -14,7 +14,18 @@ from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-QUEUES = ("escalations", "email", "sms", "push", "slack", "webhook", "default")
+# The worker processes of one machine and the queues that each serves. To scale, run more of the
+# process whose queue is behind, or give one queue a process of its own.
+WORKERS = {
+    "escalations": ("escalations",),
+    "email": ("email",),
+    "phone": ("sms", "voice", "whatsapp"),
+    "push": ("push",),
+    "chat": ("slack", "teams", "google_chat", "discord", "telegram"),
+    "webhook": ("webhook",),
+    "default": ("default",),
+}
+QUEUES = tuple(queue for queues in WORKERS.values() for queue in queues)
 # Channels of notification and the queue that delivers them.
 SWEPT_CHANNELS = {"email": "email", "webhook": "webhook", "in_app": "default"}
 # Compared with the clock of the worker's machine: much shorter, and a clock that is a little ahead

@@ -210,3 +210,62 @@ def sns_endpoint(url: str) -> str:
         "SNS_ENDPOINT must be https:// with a host and nothing after it "
         "(http:// for localhost only)."
     )
+
+
+# Kind of provider → field → variable. The address of an API holds for accounts in the admin, too.
+PROVIDER_VARIABLES = {
+    "sendgrid": {"api_key": "SENDGRID_API_KEY", "api_url": "SENDGRID_API_URL"},
+    "resend": {"api_key": "RESEND_API_KEY", "api_url": "RESEND_API_URL"},
+    "ses": {
+        "access_key_id": "SES_ACCESS_KEY_ID",
+        "secret_access_key": "SES_SECRET_ACCESS_KEY",
+        "region": "SES_REGION",
+        "api_url": "SES_API_URL",
+    },
+    "twilio": {
+        "account_sid": "TWILIO_ACCOUNT_SID",
+        "auth_token": "TWILIO_AUTH_TOKEN",
+        "from": "TWILIO_FROM",
+        "messaging_service_sid": "TWILIO_MESSAGING_SERVICE_SID",
+        "senders": "TWILIO_SENDERS",
+        "voice_from": "TWILIO_VOICE_FROM",
+        "whatsapp_from": "TWILIO_WHATSAPP_FROM",
+        "whatsapp_content_sid": "TWILIO_WHATSAPP_CONTENT_SID",
+        "api_url": "TWILIO_API_URL",
+    },
+    "sns": {
+        "access_key_id": "SNS_ACCESS_KEY_ID",
+        "secret_access_key": "SNS_SECRET_ACCESS_KEY",
+        "region": "SNS_REGION",
+        "api_url": "SNS_API_URL",
+    },
+    "slack": {
+        "bot_token": "SLACK_BOT_TOKEN",
+        "signing_secret": "SLACK_SIGNING_SECRET",
+        "api_url": "SLACK_API_URL",
+    },
+    "telegram": {
+        "bot_token": "TELEGRAM_BOT_TOKEN",
+        "webhook_secret": "TELEGRAM_WEBHOOK_SECRET",
+        "api_url": "TELEGRAM_API_URL",
+    },
+}
+
+
+def provider_settings(env: environ.Env) -> dict[str, dict[str, str]]:
+    """Kind of provider → field → value, of those variables that are set.
+
+    Raises ImproperlyConfigured for the address of an API that is no web address.
+    """
+    found = {
+        kind: {
+            field: value for field, name in names.items() if (value := env.str(name, default=""))
+        }
+        for kind, names in PROVIDER_VARIABLES.items()
+    }
+    for kind, values in found.items():
+        address = values.get("api_url", "")
+        if address and urlsplit(address).scheme not in ("http", "https"):
+            name = PROVIDER_VARIABLES[kind]["api_url"]
+            raise ImproperlyConfigured(f"{name} must begin with https:// (or http://).")
+    return found

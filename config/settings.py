@@ -15,6 +15,7 @@ from config.env import (
     env,
     local_url,
     mail_domain,
+    provider_settings,
     read_secrets,
     sns_endpoint,
     vapid_public_key,
@@ -185,9 +186,13 @@ MAIL_BIND = env.str("OPSKNIGHT_MAIL_BIND", default="127.0.0.1")
 MAIL_DOMAIN = env.str("OPSKNIGHT_MAIL_DOMAIN", default=mail_domain(PUBLIC_URL))
 
 # --- Channels of notification ---------------------------------------------------------------------
-# smtp://user:password@host:587?tls=true ; empty: messages go to the sandbox instead.
+# smtp://user:password@host:587?tls=true ; a message of a channel without any provider goes to the
+# sandbox instead.
 EMAIL_URL = env.str("EMAIL_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="OpsKnight <opsknight@localhost>")
+# Accounts at providers that come from the environment, by kind and field; those that administrators
+# enter are asked before them. An account without its first field does not exist.
+PROVIDERS_FROM_ENV = provider_settings(env)
 # Outgoing webhooks may reach private addresses only where the operator says so.
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
 

@@ -9,7 +9,7 @@ class NotificationsConfig(AppConfig):
     def ready(self) -> None:
         """Say how changes of notices reach open pages; refuse an EMAIL_URL that cannot be read."""
         # Here, not above: models cannot be imported before the apps are loaded.
-        from notifications.channels.smtp import parse_email_url
+        from notifications.providers.smtp_connections import parse_email_url
         from notifications.web.live import render_notices
         from realtime import topics
 

@@ -236,6 +236,6 @@ def _part(child: psutil.Process) -> str:
             return module.removeprefix("config.")
     if "beat" in command:
         return "beat"
-    if "-Q" in command:
-        return command[command.index("-Q") + 1]
+    if "-n" in command:
+        return command[command.index("-n") + 1].removesuffix("@%h")
     return "redis" if child.name() == "redis-server" else child.name()

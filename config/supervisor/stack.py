@@ -11,14 +11,14 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from config.celery import QUEUES
+from config.celery import WORKERS
 from config.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
 from config.processes import StartError
 from config.supervisor.children import Child, Log, Program
 from config.supervisor.preflight import Options
 
 # How many tasks a worker runs at once; threads, because the work is waiting for others.
-CONCURRENCY = {"escalations": 2, "email": 4, "webhook": 4, "default": 4}
+CONCURRENCY = {"escalations": 2, "email": 4, "phone": 6, "chat": 10, "webhook": 4, "default": 4}
 OTHER_CONCURRENCY = 2
 MAIL_CONNECTIONS = 6  # to the database: who looks up keys, the committer, who empties the spool
 # No banner, and no Django checks: `make check` makes them, here they cost each process a while.
@@ -54,13 +54,13 @@ def mail(listener: socket.socket) -> Program:
     )
 
 
-def worker(queue: str, options: Options) -> Program:
-    """The Celery worker of one queue."""
-    concurrency = CONCURRENCY.get(queue, OTHER_CONCURRENCY)
+def worker(name: str, options: Options) -> Program:
+    """A Celery worker with its queues."""
+    concurrency = CONCURRENCY.get(name, OTHER_CONCURRENCY)
     return Program(
-        queue,
+        name,
         [
-            *CELERY, "worker", "-Q", queue, "-n", f"{queue}@%h", "--pool=threads",
+            *CELERY, "worker", "-Q", ",".join(WORKERS[name]), "-n", f"{name}@%h", "--pool=threads",
             f"--concurrency={concurrency}", f"--loglevel={options.log_level}",
             "--without-gossip", "--without-mingle", "--without-heartbeat",
         ],
@@ -96,7 +96,7 @@ class Stack:
         self._keepers: list[asyncio.Task[None]] = []
         names = [server.name for server in self._servers]
         webs = [program.name for program in (*self._webs, *self._mails)]
-        self._log = Log(["opsknight", *names, "prepare", *webs, "beat", *QUEUES])
+        self._log = Log(["opsknight", *names, "prepare", *webs, "beat", *WORKERS])
 
     async def run(self) -> int:
         """Start everything, wait for SIGINT, SIGTERM or SIGHUP, stop everything.
@@ -133,7 +133,7 @@ class Stack:
         web_child = await self._keep(self._webs[0], self._app_children)
         for program in (*self._webs[1:], *self._mails):
             await self._keep(program, self._app_children)
-        for program in (beat(self.options), *(worker(queue, self.options) for queue in QUEUES)):
+        for program in (beat(self.options), *(worker(name, self.options) for name in WORKERS)):
             await self._keep(program, self._app_children)
         await self._until(self._is_healthy, web_child, WEB_TIMEOUT_SECONDS)
         for line in (*invitation, f"OpsKnight is ready at {self.options.address}"):

@@ -21,7 +21,7 @@ from escalations.calendars.matching import Known, People
 from escalations.calendars.reading import ReadEvent, Unreadable
 from escalations.models import CalendarRead, ImportedShift, ScheduleLayer
 from escalations.services.history import lock_schedules, record_versions
-from notifications.channels.outgoing_http import (
+from notifications.outgoing_http import (
     BadRedirect,
     Fetched,
     PrivateAddress,

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from escalations.models import EngineAudit, EnginePass, OnCallSettings
-from notifications.channels.outgoing_http import BadRedirect, PrivateAddress, TooLarge, get
+from notifications.outgoing_http import BadRedirect, PrivateAddress, TooLarge, get
 
 logger = logging.getLogger(__name__)
 

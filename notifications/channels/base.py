@@ -1,6 +1,7 @@
-"""What a channel is: it renders a page into a message, and hands the message to its provider."""
+"""What a channel is, and what it renders: pages into a message, which a provider carries."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -78,7 +79,7 @@ class Page:
     """
 
     notification_id: int
-    attempt: int  # 1 for the first; proves whose lease it is
+    claim: int  # 1 for the first; proves whose lease it is
     channel: str
     address: str
     method_id: int | None
@@ -90,6 +91,7 @@ class Page:
     incident: PagedIncident | None
     notice: Notice | None = None
     cannot_send: str = ""  # why this must not be sent at all, e.g. the way was switched off
+    reply_code: int | None = None  # by which an answer by SMS names the incident
 
     @property
     def title(self) -> str:
@@ -106,14 +108,30 @@ class Page:
 
 @dataclass(frozen=True)
 class Message:
-    """A rendered message."""
+    """A rendered message, the same for every provider of its channel.
+
+    Several pages may go out as one message; then it speaks of all of them.
+    """
 
     address: str
     text: str
     subject: str = ""
     html: str = ""
-    raw: bytes = b""  # as it goes out
+    raw: bytes = b""  # as it goes out, where that does not depend on the provider
     headers: dict[str, str] = field(default_factory=dict)  # where they are not part of `raw`
+    # What providers of the channel need beyond the words; each channel documents its own.
+    data: dict[str, Any] = field(default_factory=dict)
+    # Of the address (keys of a push subscription), plain.
+    secret: str = field(default="", repr=False)
+
+
+class Postponed(Exception):
+    """Not now, and nobody's fault: the pages go back to wait. Counts as no attempt."""
+
+    def __init__(self, wait: Notification.Wait, until: datetime) -> None:
+        super().__init__(f"waits {wait.label} until {until:%H:%M:%S}")
+        self.wait = wait
+        self.until = until
 
 
 class DeliveryError(Exception):
@@ -121,7 +139,8 @@ class DeliveryError(Exception):
 
     `permanent`: trying again is pointless. `breaks_address`: the address itself is dead and is
     switched off. `may_have_arrived`: the provider fell silent after it had everything.
-    `retry_after`: the provider asks for this much patience.
+    `retry_after`: the provider asks for this much patience. `provider_is_down`: the message and the
+    address are not to blame, another provider may take it; counts against the breaker of this one.
     """
 
     def __init__(
@@ -132,32 +151,27 @@ class DeliveryError(Exception):
         breaks_address: bool = False,
         may_have_arrived: bool = False,
         retry_after: timedelta | None = None,
+        provider_is_down: bool = False,
     ) -> None:
         super().__init__(text)
         self.permanent = permanent
         self.breaks_address = breaks_address
         self.may_have_arrived = may_have_arrived
         self.retry_after = retry_after
+        self.provider_is_down = provider_is_down
 
 
 class Channel(ABC):
-    """One way out. Instances are shared by all sending threads."""
+    """One way out: renders messages. Providers carry them. Shared by all sending threads."""
 
     name: ClassVar[str]
     queue: ClassVar[str]  # Celery queue of its deliveries
     phrase: ClassVar[str]  # "Page sent to Bob <phrase>"
     parallel: ClassVar[int]  # sends at the same time, per running task
-    # What a message is once `send` came back.
-    success: ClassVar[Notification.State] = Notification.State.SENT
-
-    def is_configured(self) -> bool:
-        """False: messages are kept in the sandbox instead."""
-        return True
 
     @abstractmethod
-    def render(self, page: Page) -> Message:
-        """The message exactly as it will go out; raises DeliveryError for a bad address."""
+    def render(self, pages: Sequence[Page]) -> Message:
+        """The message that tells of all these pages, which go to one address; at least one.
 
-    @abstractmethod
-    def send(self, message: Message, idempotency_key: UUID) -> None:
-        """Hand it to the provider within SEND_SECONDS; raises DeliveryError."""
+        Raises DeliveryError for a bad address. The same pages always give the same words.
+        """

@@ -1,29 +1,35 @@
-"""E-mail over SMTP."""
+"""E-mail: what a mail says; providers carry it."""
 
 import hashlib
-import re
-import smtplib
+from collections.abc import Sequence
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import formatdate, parseaddr
+from email.utils import formatdate
 from urllib.parse import urlsplit
-from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from notifications.channels.base import SEND_SECONDS, Channel, DeliveryError, Message, Page
-from notifications.channels.smtp import Connection, ConnectionPool, parse_email_url
+from notifications.channels.base import Channel, DeliveryError, Message, Page
 
 # 7 bit: readable in the sandbox, and no server has to announce 8BITMIME.
 POLICY = SMTP.clone(cte_type="7bit")
 MAX_ID_DOMAIN_LENGTH = 40
 MAX_SUBJECT_LENGTH = 200
 MAX_DESCRIPTION_LENGTH = 4000
+OWN_HEADERS = (
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Auto-Submitted",
+    "X-Auto-Response-Suppress",
+    "X-OpsKnight-Incident",
+    "Importance",
+)
 
 
 class EmailChannel(Channel):
@@ -34,15 +40,12 @@ class EmailChannel(Channel):
     phrase = "by e-mail"
     parallel = 10
 
-    def __init__(self) -> None:
-        self.connections = ConnectionPool()
+    def render(self, pages: Sequence[Page]) -> Message:
+        """Build the whole mail. The same page always has the same Message-ID.
 
-    def is_configured(self) -> bool:
-        """EMAIL_URL names a server."""
-        return bool(settings.EMAIL_URL)
-
-    def render(self, page: Page) -> Message:
-        """Build the whole mail. The same page always has the same Message-ID."""
+        `data`: `from`, the sender; `headers` holds those that a mail service cannot make up.
+        """
+        page = pages[0]
         with timezone.override(_zone_of(page)):
             text, html = _bodies(page)
         mail = EmailMessage(policy=POLICY)
@@ -57,16 +60,9 @@ class EmailChannel(Channel):
             text=text,
             html=html,
             raw=mail.as_bytes(),
+            headers={name: str(mail[name]) for name in OWN_HEADERS if name in mail},
+            data={"from": settings.DEFAULT_FROM_EMAIL},
         )
-
-    def send(self, message: Message, idempotency_key: UUID) -> None:
-        """Hand the mail to the server of EMAIL_URL. The key is its Message-ID already."""
-        server = parse_email_url(settings.EMAIL_URL)
-        try:
-            with self.connections.connection(server, SEND_SECONDS) as connection:
-                _transmit(connection, message)
-        except (smtplib.SMTPException, OSError) as error:
-            raise DeliveryError(f"The mail server could not be used: {_plain(error)}") from error
 
 
 def _zone_of(page: Page) -> ZoneInfo:
@@ -107,7 +103,7 @@ def one_line(text: str) -> str:
 
 def _recipient(page: Page) -> Address:
     try:
-        return Address(one_line(page.recipient.name), addr_spec=_ascii_domain(page.address))
+        return Address(one_line(page.recipient.name), addr_spec=ascii_domain(page.address))
     except (ValueError, IndexError, MessageError) as error:  # IndexError: email's own parser
         raise DeliveryError(
             f"The address cannot be used: {error}", permanent=True, breaks_address=True
@@ -139,62 +135,9 @@ def _id_domain() -> str:
     return hashlib.sha256(domain.encode()).hexdigest()[:24] + ".opsknight"
 
 
-def _ascii_domain(address: str) -> str:
+def ascii_domain(address: str) -> str:
     """The address with its domain as DNS knows it; raises ValueError for what SMTP cannot carry."""
     local, _, domain = address.rpartition("@")
     if not local.isascii():
         raise ValueError("letters before the @ must be plain ASCII")
     return f"{local}@{domain.encode('idna').decode()}"
-
-
-def _transmit(connection: Connection, message: Message) -> None:
-    """MAIL, RCPT, DATA: what a refusal means depends on which of them was refused."""
-    sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
-    code, answer = connection.mail(sender)
-    if code != 250:  # our own sender or login is wrong: not the fault of this address
-        raise DeliveryError(f"The mail server refuses the sender: {_reply(code, answer)}")
-    code, answer = connection.rcpt(_ascii_domain(message.address))
-    if code not in (250, 251):
-        raise DeliveryError(
-            f"The mail server refuses the address: {_reply(code, answer)}",
-            permanent=code >= 500,
-            breaks_address=_says_address_is_dead(code, answer),
-        )
-    try:
-        code, answer = connection.data(message.raw)
-    except smtplib.SMTPDataError as error:
-        code, answer = error.smtp_code, _as_bytes(error.smtp_error)
-    except (OSError, smtplib.SMTPServerDisconnected) as error:
-        raise DeliveryError(
-            f"The mail server fell silent: {_plain(error)}", may_have_arrived=True
-        ) from error
-    if code != 250:
-        raise DeliveryError(
-            f"The mail server refuses the mail: {_reply(code, answer)}", permanent=code >= 500
-        )
-
-
-def _says_address_is_dead(code: int, answer: bytes) -> bool:
-    """A refused recipient whose reason is the address, not the server's policy (RFC 3463).
-
-    A relay that refuses us with 5.7.x must not switch off everybody's addresses.
-    """
-    enhanced = re.match(rb"5\.(\d+)\.(\d+)", answer)
-    if enhanced is None:
-        return code in (550, 551, 553)
-    return enhanced[1] == b"1" or (enhanced[1], enhanced[2]) == (b"2", b"1")
-
-
-def _reply(code: int, answer: bytes) -> str:
-    return f"{code} {one_line(answer.decode(errors='replace'))}"
-
-
-def _as_bytes(text: bytes | str) -> bytes:
-    return text if isinstance(text, bytes) else text.encode()
-
-
-def _plain(error: Exception) -> str:
-    """The error's text without its class."""
-    if isinstance(error, smtplib.SMTPResponseException):
-        return _reply(error.smtp_code, _as_bytes(error.smtp_error))
-    return one_line(str(error)) or type(error).__name__

@@ -1,9 +1,8 @@
 """In the app: the bell and the page of notices. The row itself is the message."""
 
-from uuid import UUID
+from collections.abc import Sequence
 
 from notifications.channels.base import Channel, Message, Page
-from notifications.models import Notification
 
 
 class InAppChannel(Channel):
@@ -13,11 +12,7 @@ class InAppChannel(Channel):
     queue = "default"
     phrase = "in the app"
     parallel = 50
-    success = Notification.State.DELIVERED
 
-    def render(self, page: Page) -> Message:
+    def render(self, pages: Sequence[Page]) -> Message:
         """The notice's title; its page shows more."""
-        return Message(address="", text=page.title)
-
-    def send(self, message: Message, idempotency_key: UUID) -> None:
-        """Nothing to do: the notice is there once the row says delivered."""
+        return Message(address="", text=pages[0].title)

@@ -6,7 +6,11 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from notifications.models.preferences import Channel, clean_address
+from notifications.models.preferences import (
+    MAX_ADDRESS_LENGTH,
+    PLACE_CHANNELS,
+    clean_address,
+)
 from opsknight.models import Team
 from opsknight.models.fields import EncryptedTextField
 
@@ -20,10 +24,9 @@ class Destination(models.Model):
     team = models.ForeignKey(
         Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="destinations"
     )
-    channel = models.CharField(
-        max_length=16, choices=[(c.value, c.label) for c in (Channel.WEBHOOK, Channel.EMAIL)]
-    )
-    address = models.CharField(max_length=500)  # URL or e-mail address
+    channel = models.CharField(max_length=16, choices=[(c.value, c.label) for c in PLACE_CHANNELS])
+    # A URL, an e-mail address, the id of a channel in Slack or of a chat in Telegram.
+    address = models.CharField(max_length=MAX_ADDRESS_LENGTH)
     # Signs webhook bodies; empty for channels that sign nothing.
     secret = EncryptedTextField(blank=True, default="")
     enabled = models.BooleanField(default=True)
@@ -35,7 +38,8 @@ class Destination(models.Model):
         ordering = ("name",)
         constraints = (
             models.CheckConstraint(
-                condition=Q(channel__in=["email", "webhook"]), name="destination_channel"
+                condition=Q(channel__in=[c.value for c in PLACE_CHANNELS]),
+                name="destination_channel",
             ),
         )
 
@@ -54,7 +58,7 @@ class Destination(models.Model):
     @property
     def masked_address(self) -> str:
         """What others than its managers see: addresses of webhooks often hold a token."""
-        if self.channel == Channel.EMAIL:
+        if not self.address.startswith("http"):
             return self.address
         parts = urlsplit(self.address)
         return f"{parts.scheme}://{parts.hostname}/…"

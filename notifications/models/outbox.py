@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from incidents.models import Incident
 from notifications.models.destinations import Destination
-from notifications.models.preferences import Channel, ContactMethod
+from notifications.models.preferences import MAX_ADDRESS_LENGTH, Channel, ContactMethod
 from opsknight.models import User
 
 
@@ -34,7 +34,18 @@ class Notification(models.Model):
         ESCALATION = "escalation", "Escalation"  # only while the incident is triggered
         ASSIGNMENT = "assignment", "Assignment"  # only while the incident is open
         ON_CALL = "on_call", "On call"  # a notice about schedules and shifts
-        TEST = "test", "Test"  # somebody tries a destination
+        TEST = "test", "Test"  # somebody tries an address
+        VERIFICATION = "verification", "Verification"  # a code that proves whose address it is
+        STATUS = "status", "Status update"  # what became of an incident that one was paged for
+        DIGEST = "digest", "Digest"  # what was not worth a page, gathered
+        EVENT = "event", "Event"  # to a destination that follows a service or a team
+
+    class Wait(models.TextChoices):
+        RETRY = "retry", "for the next attempt"
+        LIMIT = "limit", "for a free slot"
+        BREAKER = "breaker", "for the provider to recover"
+        BUNDLE = "bundle", "to be gathered with others"
+        QUIET = "quiet", "for the end of quiet hours"
 
     # States that will still change.
     UNFINISHED: ClassVar[tuple[State, ...]] = (State.PENDING, State.SENDING)
@@ -67,7 +78,8 @@ class Notification(models.Model):
         ContactMethod, on_delete=models.SET_NULL, null=True, related_name="+"
     )
     channel = models.CharField(max_length=16, choices=Channel)
-    address = models.CharField(max_length=500, blank=True)  # as it was when the page was due
+    # As it was when the page was due.
+    address = models.CharField(max_length=MAX_ADDRESS_LENGTH, blank=True)
     reason = models.CharField(max_length=16, choices=Reason)
     # What caused it: "step:<generation>:<round>:<step>", "assigned:<timeline entry>"; of a
     # notice whatever its sender made up.
@@ -83,7 +95,18 @@ class Notification(models.Model):
     turn = models.PositiveSmallIntegerField(default=0)
     leased_until = models.DateTimeField(null=True)
     # Raised by every claim, so the number proves whose lease it is.
+    claims = models.PositiveIntegerField(default=0)
+    # Calls to providers, and claims whose worker died; not those that only waited for a slot.
     attempts = models.PositiveIntegerField(default=0)
+    # What a pending row waits for beyond its own time; empty: for its turn.
+    waits_for = models.CharField(max_length=16, choices=Wait, blank=True)
+    # Rows that went out as one message share it.
+    bundle = models.UUIDField(null=True, editable=False)
+    # Who took it (Provider.key) and under which number, so that receipts find it.
+    provider = models.CharField(max_length=64, blank=True)
+    provider_message_id = models.CharField(max_length=200, blank=True)
+    # When the provider was last asked what became of it.
+    asked_at = models.DateTimeField(null=True)
     # Given to the provider with every attempt, so that it can drop a repetition.
     idempotency_key = models.UUIDField(default=uuid.uuid4, editable=False)
     # A worker died after it may have sent: the repetition says so.
@@ -111,12 +134,17 @@ class Notification(models.Model):
                 name="notification_state",
             ),
             models.CheckConstraint(
-                condition=Q(channel__in=["email", "webhook", "in_app"]),
-                name="notification_channel",
+                condition=Q(channel__in=[c.value for c in Channel]), name="notification_channel"
             ),
             models.CheckConstraint(
-                condition=Q(reason__in=["escalation", "assignment"], incident__isnull=False)
-                | Q(reason__in=["on_call", "test"], incident__isnull=True),
+                condition=Q(
+                    reason__in=["escalation", "assignment", "status", "event"],
+                    incident__isnull=False,
+                )
+                | Q(
+                    reason__in=["on_call", "test", "verification", "digest"],
+                    incident__isnull=True,
+                ),
                 name="notification_reason",
             ),
             models.CheckConstraint(
@@ -180,6 +208,12 @@ class Notification(models.Model):
                 condition=Q(destination__isnull=False),
                 name="notification_of_destination",
             ),
+            # Which row a provider's receipt is about.
+            models.Index(
+                fields=["provider_message_id"],
+                condition=~Q(provider_message_id=""),
+                name="notification_of_receipt",
+            ),
             # The bell: a person's unread notices, newest first.
             models.Index(
                 F("user"),
@@ -212,6 +246,7 @@ class DeliveryAttempt(models.Model):
     )
     at = models.DateTimeField(default=timezone.now)
     outcome = models.CharField(max_length=16, choices=Outcome)
+    provider = models.CharField(max_length=100, blank=True)  # its name, as administrators know it
     detail = models.TextField(blank=True)  # the provider's answer, shortened
     duration_ms = models.PositiveIntegerField(default=0)
 

@@ -1,5 +1,6 @@
 """How a person wants to be reached."""
 
+import re
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -16,24 +17,71 @@ class Channel(models.TextChoices):
     """The ways a message can go out; each has its own Celery queue."""
 
     EMAIL = "email", "E-mail"
+    SMS = "sms", "SMS"
+    VOICE = "voice", "Voice call"
+    WHATSAPP = "whatsapp", "WhatsApp"
+    PUSH = "push", "Push"
+    SLACK = "slack", "Slack"
+    TEAMS = "teams", "Microsoft Teams"
+    GOOGLE_CHAT = "google_chat", "Google Chat"
+    DISCORD = "discord", "Discord"
+    TELEGRAM = "telegram", "Telegram"
     WEBHOOK = "webhook", "Webhook"
     IN_APP = "in_app", "In the app"
 
 
+# What a person can be reached by, and what a destination can be.
+PERSONAL_CHANNELS = (
+    Channel.EMAIL,
+    Channel.SMS,
+    Channel.VOICE,
+    Channel.WHATSAPP,
+    Channel.PUSH,
+    Channel.SLACK,
+    Channel.TELEGRAM,
+    Channel.WEBHOOK,
+)
+PLACE_CHANNELS = (
+    Channel.WEBHOOK,
+    Channel.EMAIL,
+    Channel.SLACK,
+    Channel.TEAMS,
+    Channel.GOOGLE_CHAT,
+    Channel.DISCORD,
+    Channel.TELEGRAM,
+)
+PHONE_CHANNELS = (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
+# Whose address is a URL that everybody who knows it may post to.
+URL_CHANNELS = (Channel.WEBHOOK, Channel.TEAMS, Channel.GOOGLE_CHAT, Channel.DISCORD)
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+MAX_ADDRESS_LENGTH = 1000  # endpoints of web push are long
+
+
 class ContactMethod(models.Model):
-    """One address of one person: an e-mail address, or a URL to post to."""
+    """One address of one person.
+
+    By channel: an e-mail address; a telephone number in E.164 (SMS, voice, WhatsApp); the endpoint
+    of a browser's push subscription; the id of a Slack member; the id of a Telegram chat; the URL
+    of a webhook.
+    """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="contact_methods"
     )
     channel = models.CharField(
-        max_length=16, choices=[(c.value, c.label) for c in (Channel.EMAIL, Channel.WEBHOOK)]
+        max_length=16, choices=[(c.value, c.label) for c in PERSONAL_CHANNELS]
     )
     label = models.CharField(max_length=100, blank=True)
-    address = models.CharField(max_length=500)  # e-mail address or URL
-    # Signs webhook bodies; empty for channels that sign nothing.
+    address = models.CharField(max_length=MAX_ADDRESS_LENGTH)
+    # Signs webhook bodies; of a browser, the JSON `{"p256dh": …, "auth": …}` of its subscription.
     secret = EncryptedTextField(blank=True, default="")
     enabled = models.BooleanField(default=True)
+    # When its owner proved to be its owner; until then nothing but the code is sent there.
+    verified_at = models.DateTimeField(null=True, blank=True)
+    # Tell it, too, when an incident that it was paged for is acknowledged or resolved.
+    status_updates = models.BooleanField(default=False)
+    # The owner answered STOP, and nothing may be sent until START.
+    stopped_at = models.DateTimeField(null=True, blank=True)
     # Why it was switched off by the system, shown to its owner.
     broken_reason = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -45,8 +93,13 @@ class ContactMethod(models.Model):
                 fields=["user", "channel", "address"], name="contact_method_once"
             ),
             models.CheckConstraint(
-                condition=Q(channel__in=["email", "webhook"]), name="contact_method_channel"
+                condition=Q(channel__in=[c.value for c in PERSONAL_CHANNELS]),
+                name="contact_method_channel",
             ),
+        )
+        indexes = (
+            # Whose number a reply comes from.
+            models.Index(fields=["channel", "address"], name="contact_method_by_address"),
         )
 
     def __str__(self) -> str:
@@ -61,6 +114,16 @@ class ContactMethod(models.Model):
         """The system switched it off because its provider refused it for good."""
         return bool(self.broken_reason)
 
+    @property
+    def is_verified(self) -> bool:
+        """Its owner proved to be its owner."""
+        return self.verified_at is not None
+
+    @property
+    def is_usable(self) -> bool:
+        """Pages may go there."""
+        return self.enabled and self.is_verified and self.stopped_at is None
+
 
 def clean_address(channel: str, address: str) -> str:
     """The address as it is kept; raises ValidationError for "address" when it cannot be used."""
@@ -69,11 +132,21 @@ def clean_address(channel: str, address: str) -> str:
         if channel == Channel.EMAIL:
             address = address.lower()
             validate_email(address)
-        elif channel == Channel.WEBHOOK:
+        elif channel in PHONE_CHANNELS:
+            address = clean_number(address)
+        elif channel in URL_CHANNELS or address.startswith("http"):
             validate_webhook_address(address)
     except ValidationError as error:
         raise ValidationError({"address": error}) from error
     return address
+
+
+def clean_number(number: str) -> str:
+    """The number in E.164, without blanks and marks that people write; raises ValidationError."""
+    plain = re.sub(r"[\s().\-/]", "", number)
+    if not E164.fullmatch(plain):
+        raise ValidationError("Write the number with its country, such as +49 151 23456789.")
+    return plain
 
 
 def validate_webhook_address(address: str) -> None:
@@ -96,19 +169,29 @@ def validate_webhook_address(address: str) -> None:
 class NotificationRule(models.Model):
     """Use this contact method so many minutes after I was paged, unless it was acknowledged."""
 
+    class Urgency(models.TextChoices):
+        HIGH = "high", "High urgency"
+        OTHER = "other", "Medium and low urgency"
+
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notification_rules"
     )
     contact_method = models.ForeignKey(
         ContactMethod, on_delete=models.CASCADE, related_name="rules"
     )
+    # Of the incidents it is for.
+    urgency = models.CharField(max_length=16, choices=Urgency, default=Urgency.HIGH)
     delay_minutes = models.PositiveIntegerField(default=0)
 
     class Meta:
-        ordering = ("delay_minutes", "id")
+        ordering = ("urgency", "delay_minutes", "id")
         constraints = (
             models.UniqueConstraint(
-                fields=["contact_method", "delay_minutes"], name="notification_rule_once"
+                fields=["contact_method", "urgency", "delay_minutes"],
+                name="notification_rule_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(urgency__in=["high", "other"]), name="notification_rule_urgency"
             ),
             models.CheckConstraint(
                 condition=Q(delay_minutes__lte=24 * 60), name="notification_rule_within_a_day"

@@ -34,7 +34,7 @@ MAX_ATTEMPTS = 8
 # address.
 _COLUMNS = (
     "id, state, incident_id, user_id, destination_id, address, reason, cause, delay_minutes, "
-    "needs_own_ack, attempts, created_at"
+    "needs_own_ack, claims, attempts, created_at"
 )
 _CLAIM = f"""
 WITH expired AS (
@@ -55,7 +55,7 @@ WITH expired AS (
     SELECT n.id, n.state, ({WANTED}) IS TRUE AS wanted, row_number() OVER (
         PARTITION BY n.incident_id, n.user_id, n.destination_id, n.address, n.reason,
             CASE WHEN n.incident_id IS NULL THEN n.cause END, ({WANTED}) IS TRUE
-        ORDER BY n.attempts, n.id DESC
+        ORDER BY n.claims, n.id DESC
     ) = 1 AS newest
     FROM (TABLE expired UNION ALL TABLE due) n
     LEFT JOIN incidents_incident i ON i.id = n.incident_id
@@ -66,7 +66,9 @@ UPDATE notifications_notification n SET
     leased_until = CASE WHEN wanted AND newest
         THEN {NOW} + %(lease)s * interval '1 second' END,
     finished_at = CASE WHEN wanted AND newest THEN NULL ELSE {NOW} END,
-    attempts = n.attempts + CASE WHEN wanted AND newest THEN 1 ELSE 0 END,
+    claims = n.claims + CASE WHEN wanted AND newest THEN 1 ELSE 0 END,
+    attempts = n.attempts + CASE WHEN d.state = 'sending' THEN 1 ELSE 0 END,
+    waits_for = '',
     maybe_duplicate = n.maybe_duplicate OR d.state = 'sending',
     last_error = CASE WHEN wanted AND NOT newest
         THEN 'Another page to the same address was due at the same time.'
@@ -121,7 +123,7 @@ def _page_of(row: Notification) -> Page:
     place = row.destination
     return Page(
         notification_id=row.pk,
-        attempt=row.attempts,
+        claim=row.claims,
         channel=row.channel,
         address=row.address,
         method_id=row.contact_method_id,
@@ -159,7 +161,7 @@ def _person(user: User | None) -> Person:
 
 def _obstacle(row: Notification) -> str:
     """Why this page must not be tried at all; empty when it may."""
-    if row.attempts > MAX_ATTEMPTS:
+    if row.attempts >= MAX_ATTEMPTS:
         return "Every attempt ended without an answer."
     if row.destination is not None:
         return "" if row.destination.enabled else "This destination is switched off."

@@ -2,16 +2,18 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from django.db import InterfaceError, OperationalError, connection
 
 from notifications.channels import CHANNELS
 from notifications.channels.base import Channel, DeliveryError, Page
-from notifications.models import DeliveryAttempt
+from notifications.providers.base import ProviderConfig
+from notifications.services.accounts import accounts_for
 from notifications.services.claims import claim_pages
 from notifications.services.outcomes import Outcome, record_outcomes
+from notifications.services.routing import Route, send_message
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +32,14 @@ def deliver_due(*, channel: str, may_go_on: Callable[[], bool] = lambda: True) -
     holds back its own pages, not the queue. Sending threads never touch the database. Ends early
     when `may_go_on` says so (the worker is being stopped); what is under way is still finished.
     """
-    sender = CHANNELS[channel]
+    sender, accounts = CHANNELS[channel], accounts_for(channel)
     ends_at = time.monotonic() + RUN_SECONDS
     pages = claim_pages(channel=channel, limit=sender.parallel)
     count = len(pages)
     if not pages:
         return 0
     with ThreadPoolExecutor(sender.parallel, thread_name_prefix=f"send-{channel}") as pool:
-        under_way = {pool.submit(send_page, sender, page) for page in pages}
+        under_way = {pool.submit(send_parcel, sender, [page], accounts) for page in pages}
         while under_way:
             done, under_way = wait(under_way, LOOK_AGAIN_SECONDS, return_when=FIRST_COMPLETED)
             _record_patiently(done)
@@ -45,33 +47,37 @@ def deliver_due(*, channel: str, may_go_on: Callable[[], bool] = lambda: True) -
             if free and time.monotonic() < ends_at and may_go_on():
                 pages = _claim_more(channel, free)
                 count += len(pages)
-                under_way |= {pool.submit(send_page, sender, page) for page in pages}
+                under_way |= {pool.submit(send_parcel, sender, [page], accounts) for page in pages}
     return count
 
 
-def send_page(channel: Channel, page: Page) -> Outcome:
-    """Render and send one page, or keep it for the sandbox; never raises."""
-    started = time.monotonic()
-    result, error, kept = DeliveryAttempt.Outcome.SENT, None, None
+def send_parcel(
+    channel: Channel, pages: Sequence[Page], accounts: Sequence[ProviderConfig]
+) -> list[Outcome]:
+    """Render and send pages as one message, or keep it for the sandbox; never raises.
+
+    Returns what became of each page.
+    """
+    message, route = None, Route()
     try:
-        if page.cannot_send:
-            raise DeliveryError(page.cannot_send, permanent=True)
-        message = channel.render(page)
-        if channel.is_configured():
-            # Limits and breakers of providers and destinations belong here.
-            channel.send(message, page.idempotency_key)
-        else:
-            result, kept = DeliveryAttempt.Outcome.SANDBOXED, message
+        if obstacle := next((page.cannot_send for page in pages if page.cannot_send), ""):
+            raise DeliveryError(obstacle, permanent=True)
+        message = channel.render(pages)
+        if accounts:
+            route = send_message(
+                message,
+                channel=channel.name,
+                accounts=accounts,
+                idempotency_key=pages[0].idempotency_key,
+            )
     except DeliveryError as failure:
-        error = failure
+        route.error = failure
     except Exception:
-        # The outermost edge of one page: a defect here must not stop the others.
-        logger.exception("Page %s could not be sent.", page.notification_id)
-        error = DeliveryError("OpsKnight could not build or send the message; see its log.")
-    if error is not None:
-        unknown = error.may_have_arrived
-        result = DeliveryAttempt.Outcome.UNKNOWN if unknown else DeliveryAttempt.Outcome.FAILED
-    return Outcome(page, result, int((time.monotonic() - started) * 1000), kept, error)
+        # The outermost edge of one message: a defect here must not stop the others.
+        logger.exception("Pages %s could not be sent.", [page.notification_id for page in pages])
+        route.error = DeliveryError("OpsKnight could not build or send the message; see its log.")
+    kept = message if not accounts and route.error is None else None
+    return [Outcome(page, route, kept) for page in pages]
 
 
 def _claim_more(channel: str, limit: int) -> list[Page]:
@@ -84,14 +90,14 @@ def _claim_more(channel: str, limit: int) -> list[Page]:
         return []
 
 
-def _record_patiently(done: set[Future[Outcome]]) -> None:
+def _record_patiently(done: set[Future[list[Outcome]]]) -> None:
     """Record outcomes, also across a restart of the database.
 
     Raises OperationalError when it stays away; the pages are sent again when their leases end.
     """
     if not done:
         return
-    outcomes = [future.result() for future in done]
+    outcomes = [outcome for future in done for outcome in future.result()]
     gives_up_at = time.monotonic() + RECORD_SECONDS
     while True:
         try:

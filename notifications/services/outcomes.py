@@ -14,11 +14,12 @@ from incidents.models import TimelineEntry
 from incidents.services.participants import lock_participants
 from incidents.services.timeline import build_entry, write_entries
 from notifications.channels import CHANNELS
-from notifications.channels.base import DeliveryError, Message, Page
+from notifications.channels.base import Message, Page
 from notifications.models import DeliveryAttempt, Notification, SandboxMessage
 from notifications.services.breaking import break_address
 from notifications.services.claims import MAX_ATTEMPTS
 from notifications.services.next_way import NO_WAY_LEFT, take_next_way
+from notifications.services.routing import Call, Route
 from notifications.services.unreached import tell_unreached
 from realtime.publish import incidents_changed, notices_changed
 
@@ -36,10 +37,8 @@ class Outcome:
     """What sending one claimed page came to."""
 
     page: Page
-    result: Result
-    duration_ms: int = 0
+    route: Route
     message: Message | None = None  # kept for the sandbox
-    error: DeliveryError | None = None
 
 
 class StatementTime(Func):
@@ -59,7 +58,9 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> None:
         pairs = _lock_ours(outcomes)
         entries = [entry for row, outcome in pairs if (entry := _settle(row, outcome))]
         _save([row for row, _ in pairs])
-        DeliveryAttempt.objects.bulk_create(_attempt(row, outcome) for row, outcome in pairs)
+        DeliveryAttempt.objects.bulk_create(
+            attempt for row, outcome in pairs for attempt in _attempts(row, outcome)
+        )
         SandboxMessage.objects.bulk_create(
             _sandbox_message(row, outcome.message)
             for row, outcome in pairs
@@ -89,7 +90,7 @@ def _lock_ours(outcomes: Sequence[Outcome]) -> list[tuple[Notification, Outcome]
         .order_by("pk")
     )
     ours: list[tuple[Notification, Outcome]] = [
-        (row, by_id[row.pk]) for row in rows if row.attempts == by_id[row.pk].page.attempt
+        (row, by_id[row.pk]) for row in rows if row.claims == by_id[row.pk].page.claim
     ]
     lost = by_id.keys() - {row.pk for row, _ in ours}
     if lost:
@@ -100,11 +101,13 @@ def _lock_ours(outcomes: Sequence[Outcome]) -> list[tuple[Notification, Outcome]
 def _settle(row: Notification, outcome: Outcome) -> TimelineEntry | None:
     """Set the new state; returns the timeline entry of a page that went out."""
     now: datetime = row.clock  # type: ignore[attr-defined]
-    error = outcome.error
+    route, error = outcome.route, outcome.route.error
     row.leased_until = None
+    row.attempts += 1
     if error is None:
-        is_kept = outcome.result == Result.SANDBOXED
-        row.state = State.SANDBOXED if is_kept else CHANNELS[row.channel].success
+        row.state = route.sent.state if route.sent else State.SANDBOXED
+        row.provider = route.account.key if route.account else ""
+        row.provider_message_id = route.sent.message_id if route.sent else ""
         row.finished_at = now
         row.last_error = ""
         return _paged(row, now)
@@ -115,6 +118,7 @@ def _settle(row: Notification, outcome: Outcome) -> TimelineEntry | None:
         row.finished_at = now
     else:
         row.state = State.PENDING
+        row.waits_for = Notification.Wait.RETRY
         row.due_at = now + backoff(row.attempts, error.retry_after)
     return None
 
@@ -127,18 +131,32 @@ def backoff(attempts: int, retry_after: timedelta | None) -> timedelta:
 
 
 def _save(rows: list[Notification]) -> None:
-    fields = ["state", "due_at", "leased_until", "finished_at", "last_error", "maybe_duplicate"]
+    fields = [
+        "state", "due_at", "leased_until", "finished_at", "last_error", "maybe_duplicate",
+        "attempts", "waits_for", "provider", "provider_message_id",
+    ]  # fmt: skip
     Notification.objects.bulk_update(rows, fields)
 
 
-def _attempt(row: Notification, outcome: Outcome) -> DeliveryAttempt:
-    return DeliveryAttempt(
-        notification=row,
-        at=row.clock,  # type: ignore[attr-defined]
-        outcome=outcome.result,
-        detail=str(outcome.error or "")[:MAX_DETAIL_LENGTH],
-        duration_ms=outcome.duration_ms,
-    )
+def _attempts(row: Notification, outcome: Outcome) -> list[DeliveryAttempt]:
+    """One for each call; one without a provider when none was asked."""
+    now: datetime = row.clock  # type: ignore[attr-defined]
+    calls = outcome.route.calls
+    if not calls:
+        error = outcome.route.error
+        result = Result.SANDBOXED if error is None else Result.FAILED
+        calls = [Call("", result, str(error or ""), 0)]
+    return [
+        DeliveryAttempt(
+            notification=row,
+            at=now,
+            outcome=call.result,
+            provider=call.provider,
+            detail=call.detail[:MAX_DETAIL_LENGTH],
+            duration_ms=call.duration_ms,
+        )
+        for call in calls
+    ]
 
 
 def _sandbox_message(row: Notification, message: Message) -> SandboxMessage:
@@ -183,7 +201,8 @@ def _give_up_all(
     entries: list[TimelineEntry] = []
     lost: list[Notification] = []
     for row, outcome in failed:
-        if outcome.error is not None and outcome.error.breaks_address:
+        error = outcome.route.error
+        if error is not None and error.breaks_address:
             break_address(row)
         if row.incident_id is None:
             continue

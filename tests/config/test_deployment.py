@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from config.celery import QUEUES
+from config.celery import WORKERS
 from tests.stack import ROOT
 
 SECRETS = {
@@ -37,7 +37,7 @@ def documented_names() -> set[str]:
 
 
 def test_every_part_is_a_service_of_its_own(compose: dict[str, Any]) -> None:
-    workers = {f"worker-{queue}" for queue in QUEUES}
+    workers = {f"worker-{name}" for name in WORKERS}
 
     assert set(compose["services"]) == {
         *("postgres", "redis", "migrate", "web", "mail", "beat"),
@@ -45,12 +45,12 @@ def test_every_part_is_a_service_of_its_own(compose: dict[str, Any]) -> None:
     }
 
 
-@pytest.mark.parametrize("queue", QUEUES)
-def test_a_worker_serves_its_own_queue(compose: dict[str, Any], queue: str) -> None:
-    command = compose["services"][f"worker-{queue}"]["command"]
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_serves_its_own_queues(compose: dict[str, Any], name: str) -> None:
+    command = compose["services"][f"worker-{name}"]["command"]
 
-    assert command[command.index("-Q") + 1] == queue
-    assert command[command.index("-n") + 1] == f"{queue}@%h"
+    assert command[command.index("-Q") + 1] == ",".join(WORKERS[name])
+    assert command[command.index("-n") + 1] == f"{name}@%h"
 
 
 def test_every_lasting_service_has_a_health_check(compose: dict[str, Any]) -> None:

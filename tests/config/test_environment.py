@@ -9,7 +9,14 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
-from config.env import Secrets, database_from_url, env, mail_domain, sns_endpoint
+from config.env import (
+    PROVIDER_VARIABLES,
+    Secrets,
+    database_from_url,
+    env,
+    mail_domain,
+    sns_endpoint,
+)
 from tests.stack import ROOT
 
 READ = re.compile(r"""\benv\.\w+\(\s*["']([A-Z_]+)["']""")
@@ -20,7 +27,8 @@ APPS = ("opsknight", "realtime", "incidents", "notifications", "escalations")
 
 def variables_read() -> set[str]:
     sources = "\n".join(path.read_text() for path in (ROOT / "config").glob("*.py"))
-    return set(READ.findall(sources)) | set(Secrets.__annotations__)
+    of_providers = {name for names in PROVIDER_VARIABLES.values() for name in names.values()}
+    return set(READ.findall(sources)) | set(Secrets.__annotations__) | of_providers
 
 
 def python_files(folders: Iterable[str]) -> list[Path]:

@@ -7,7 +7,7 @@ import sys
 import httpx
 import pytest
 
-from config.celery import QUEUES
+from config.celery import WORKERS
 from tests.processes import wait_until
 from tests.stack import ROOT, Stack, refused_start
 
@@ -21,7 +21,7 @@ def is_ready(stack: Stack) -> bool:
 
 
 def test_everything_runs_when_the_ready_line_is_printed(fresh_stack: Stack) -> None:
-    assert set(fresh_stack.pids()) == {"postgres", "redis", "web", "beat", *QUEUES}
+    assert set(fresh_stack.pids()) == {"postgres", "redis", "web", "beat", *WORKERS}
 
 
 def test_each_line_carries_time_and_name(fresh_stack: Stack) -> None:

@@ -6,11 +6,18 @@ import pytest
 from pytest_django import Settings
 
 from incidents.models import Incident
-from notifications.channels import CHANNELS
-from notifications.channels.email import EmailChannel
+from notifications.providers import PROVIDERS
+from notifications.providers.smtp import SmtpProvider
+from notifications.services.accounts import forget_accounts
 from opsknight.models import User
 from tests.factories import IncidentFactory, ServiceFactory, TeamFactory, UserFactory
 from tests.notifications.providers import Endpoint, Mailbox, running_endpoint, running_mailbox
+
+
+@pytest.fixture(autouse=True)
+def fresh_accounts() -> None:
+    """Accounts at providers are remembered for seconds; a test brings its own."""
+    forget_accounts()
 
 
 @pytest.fixture
@@ -46,9 +53,9 @@ def mailbox(settings: Settings) -> Iterator[Mailbox]:
     with running_mailbox() as mailbox:
         settings.EMAIL_URL = mailbox.url
         yield mailbox
-        channel = CHANNELS["email"]
-        assert isinstance(channel, EmailChannel)
-        channel.connections.close_all()
+        provider = PROVIDERS["smtp"]
+        assert isinstance(provider, SmtpProvider)
+        provider.connections.close_all()
 
 
 @pytest.fixture

@@ -12,11 +12,13 @@ from pytest_django import Settings
 from incidents.models import Incident, TimelineEntry
 from incidents.services.lifecycle import acknowledge_incidents, reassign_incident
 from notifications.channels import CHANNELS
+from notifications.channels.base import Page
 from notifications.models import ContactMethod, DeliveryAttempt, Notification, SandboxMessage
+from notifications.services.accounts import accounts_for
 from notifications.services.claims import MAX_ATTEMPTS, claim_pages
-from notifications.services.delivery import deliver_due, send_page
+from notifications.services.delivery import deliver_due, send_parcel
 from notifications.services.outbox import PageRequest, queue_pages
-from notifications.services.outcomes import record_outcomes
+from notifications.services.outcomes import Outcome, record_outcomes
 from notifications.services.settling import cancel_settled_pages
 from opsknight.models import AuditEntry, User
 from tests.factories import (
@@ -53,6 +55,10 @@ def hook_of(user: User, endpoint: Endpoint, delay: int = 0) -> ContactMethod:
     )
     NotificationRuleFactory(contact_method=method, delay_minutes=delay)
     return method
+
+
+def send(channel: str, page: Page) -> list[Outcome]:
+    return send_parcel(CHANNELS[channel], [page], accounts_for(channel))
 
 
 def page_person(incident: Incident, user: User) -> None:
@@ -220,10 +226,10 @@ def test_a_worker_that_lost_its_lease_cannot_overwrite(
     expire_lease(page)
     (quick,) = claim_pages(channel="email", limit=10)
     mailbox.rcpt_answers = ["450 busy"]
-    late = send_page(CHANNELS["email"], slow)
-    record_outcomes([send_page(CHANNELS["email"], quick)])
+    late = send("email", slow)
+    record_outcomes(send("email", quick))
 
-    record_outcomes([late])
+    record_outcomes(late)
 
     page.refresh_from_db()
     assert page.state == State.SENT
@@ -407,7 +413,7 @@ def test_a_defect_in_rendering_is_retried_and_stops_nobody_else(
     monkeypatch.setattr(
         CHANNELS["email"],
         "render",
-        lambda page: render(page) if page.recipient.name == "Dan" else 1 / 0,
+        lambda pages: render(pages) if pages[0].recipient.name == "Dan" else 1 / 0,
     )
 
     deliver_due(channel="email")
@@ -422,7 +428,7 @@ def test_queries_do_not_grow_with_the_batch(mailbox: Mailbox, incident: Incident
         for _ in range(people):
             NotificationFactory(incident=incident)
         pages = claim_pages(channel="email", limit=10)
-        outcomes = [send_page(CHANNELS["email"], page) for page in pages]
+        outcomes = [o for page in pages for o in send("email", page)]
         NotificationFactory.create_batch(people, incident=incident)
         with CaptureQueriesContext(
             connection,
@@ -443,7 +449,7 @@ def test_two_ways_that_fail_at_once_do_not_each_wait_for_the_other(
     page_person(incident, bob)
     endpoint.answers, mailbox.rcpt_answers = [410], ["550 no such user"]
     by_webhook, by_mail = (
-        [send_page(CHANNELS[name], page) for page in claim_pages(channel=name, limit=10)]
+        [o for page in claim_pages(channel=name, limit=10) for o in send(name, page)]
         for name in ("webhook", "email")
     )
 

@@ -12,12 +12,16 @@ from pytest_django import Settings
 
 from notifications.channels.base import DeliveryError, Page, PagedIncident, Person
 from notifications.channels.email import EmailChannel
-from notifications.channels.smtp import MailServer, parse_email_url
+from notifications.providers.smtp import SmtpProvider
+from notifications.providers.smtp_connections import MailServer, parse_email_url
+from notifications.services.accounts import accounts_of_kind
 from tests.notifications.providers import Mailbox
+
+pytestmark = pytest.mark.django_db  # accounts at providers are read
 
 PAGE = Page(
     notification_id=1,
-    attempt=1,
+    claim=1,
     channel="email",
     address="bob@example.com",
     method_id=None,
@@ -43,7 +47,7 @@ PAGE = Page(
 
 
 def parsed(page: Page) -> EmailMessage:
-    mail = message_from_bytes(EmailChannel().render(page).raw, policy=policy.default)
+    mail = message_from_bytes(EmailChannel().render([page]).raw, policy=policy.default)
     assert isinstance(mail, EmailMessage)
     return mail
 
@@ -97,7 +101,7 @@ def test_a_long_host_name_leaves_the_ids_whole(settings: Settings, length: int):
     settings.PUBLIC_URL = f"https://{'o' * length}.example.com"
     page = replace(PAGE, incident=replace(PAGE.incident, id=9_999_999_999))
 
-    raw = EmailChannel().render(page).raw.decode()
+    raw = EmailChannel().render([page]).raw.decode()
 
     assert raw.count("<incident-9999999999@") == 2
     assert f"<{PAGE.idempotency_key.hex}@" in raw
@@ -144,17 +148,25 @@ def test_html_in_a_title_stays_text():
 @pytest.mark.parametrize("address", ["bob", "bob@", "böb@example.com", "a@b\r\nRCPT TO:<c@d>"])
 def test_an_address_that_smtp_cannot_carry_is_refused_for_good(address: str):
     with pytest.raises(DeliveryError) as caught:
-        EmailChannel().render(replace(PAGE, address=address))
+        EmailChannel().render([replace(PAGE, address=address)])
 
     assert caught.value.permanent
 
 
-def send(page: Page = PAGE) -> None:
-    channel = EmailChannel()
+def send(page: Page = PAGE, provider: SmtpProvider | None = None) -> None:
+    """Send it to the server of EMAIL_URL."""
+    smtp = provider or SmtpProvider()
+    (account,) = accounts_of_kind("smtp")
     try:
-        channel.send(channel.render(page), page.idempotency_key)
+        smtp.send(
+            EmailChannel().render([page]),
+            config=account,
+            channel="email",
+            idempotency_key=page.idempotency_key,
+        )
     finally:
-        channel.connections.close_all()
+        if provider is None:
+            smtp.connections.close_all()
 
 
 @pytest.mark.parametrize(
@@ -198,12 +210,11 @@ def test_a_server_that_is_not_there_is_tried_again(settings: Settings):
 
 
 def test_one_connection_carries_several_mails(mailbox: Mailbox):
-    channel = EmailChannel()
+    provider = SmtpProvider()
 
     for number in range(3):
-        page = replace(PAGE, idempotency_key=UUID(int=number))
-        channel.send(channel.render(page), page.idempotency_key)
-    channel.connections.close_all()
+        send(replace(PAGE, idempotency_key=UUID(int=number)), provider)
+    provider.connections.close_all()
 
     assert len(mailbox.mails) == 3
     assert mailbox.connections == 1

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpcore
 import pytest
 
-from notifications.channels.outgoing_http import (
+from notifications.outgoing_http import (
     BadRedirect,
     Fetched,
     PrivateAddress,

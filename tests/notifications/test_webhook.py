@@ -15,8 +15,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from notifications.channels.base import DeliveryError, Page
-from notifications.channels.outgoing_http import is_public, post
-from notifications.channels.webhook import MAX_PATIENCE, WebhookChannel, patience
+from notifications.channels.webhook import WebhookChannel
+from notifications.outgoing_http import is_public, post
+from notifications.providers.answers import MAX_PATIENCE, patience
+from notifications.providers.base import ProviderConfig
+from notifications.providers.webhook import WebhookProvider
 from opsknight.encryption import encrypt
 from tests.notifications.providers import Endpoint
 from tests.notifications.test_email import PAGE
@@ -29,8 +32,12 @@ def hook_page(url: str, secret: str = "s3cret") -> Page:  # noqa: S107
 
 
 def send(page: Page) -> None:
-    channel = WebhookChannel()
-    channel.send(channel.render(page), page.idempotency_key)
+    WebhookProvider().send(
+        WebhookChannel().render([page]),
+        config=ProviderConfig("built-in:webhook", "webhook", "Webhook", {}),
+        channel="webhook",
+        idempotency_key=page.idempotency_key,
+    )
 
 
 def test_the_body_is_signed_together_with_its_time(endpoint: Endpoint):
@@ -239,7 +246,7 @@ def test_a_silent_server_may_have_taken_the_page(
     dripping_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     settings.WEBHOOK_ALLOW_PRIVATE = True
-    monkeypatch.setattr("notifications.channels.webhook.SEND_SECONDS", 0.5)
+    monkeypatch.setattr("notifications.providers.user_urls.SEND_SECONDS", 0.5)
 
     with pytest.raises(DeliveryError) as caught:
         send(hook_page(dripping_url))

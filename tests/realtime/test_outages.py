@@ -46,6 +46,13 @@ def own_live(
             server.close_pages()
 
 
+def wait_until_subscribed(server: EmbeddedRedis) -> None:
+    """A page may be told to reset before the web process listens again."""
+    client = redis.Redis.from_url(server.url)
+    assert eventually(lambda: bool(client.pubsub_channels()), within=30)
+    client.close()
+
+
 def test_pages_follow_again_after_redis_restarted(
     own_live: LiveServer, own_redis: EmbeddedRedis, bob: User, log_file: Path
 ) -> None:
@@ -54,6 +61,7 @@ def test_pages_follow_again_after_redis_restarted(
 
     own_redis.stop()
     own_redis.start()
+    wait_until_subscribed(own_redis)
     page.wait_for("stream-reset", resets + 1)
     own_live.publish("mark", 1)
 
@@ -101,6 +109,7 @@ def test_redis_that_hangs_is_noticed(
         assert eventually(lambda: "Redis is away" in log_file.read_text(), within=20)
     finally:
         process.send_signal(signal.SIGCONT)
+    wait_until_subscribed(own_redis)
     page.wait_for("stream-reset", resets + 1, within=20)
     own_live.publish("mark", 1)
 

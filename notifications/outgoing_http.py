@@ -3,7 +3,8 @@
 The name is resolved once, the resolved addresses are checked, and the connection goes to exactly
 such an address, so a name that changes between check and use gains nothing. Everything together
 ends before a deadline, however slowly the other side drips. `post` follows no redirects and reads
-no body; `get` follows a few, each checked like the first, and reads up to a limit.
+only the beginning of a body; `get` follows a few, each checked like the first, and reads up to a
+limit.
 """
 
 import ipaddress
@@ -42,12 +43,22 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]  # names in lower case
+    body: bytes = b""  # its beginning
 
 
 def post(
-    url: str, *, body: bytes, headers: Mapping[str, str], seconds: float, allow_private: bool
+    url: str,
+    *,
+    body: bytes,
+    headers: Mapping[str, str],
+    seconds: float,
+    allow_private: bool,
+    read_bytes: int = 0,
 ) -> Answer:
-    """POST the body. Raises PrivateAddress, and httpcore's errors."""
+    """POST the body, read at most `read_bytes` of the answer's (whole chunks of at most 64 KiB).
+
+    Raises PrivateAddress, and httpcore's errors.
+    """
     backend = _Backend(time.monotonic() + seconds, allow_private)
     timeout = {"connect": CONNECT_SECONDS, "read": seconds, "write": seconds, "pool": seconds}
     with (
@@ -61,7 +72,17 @@ def post(
         ) as response,
     ):
         named = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}
-        return Answer(response.status, named)
+        return Answer(response.status, named, _read_beginning(response, read_bytes))
+
+
+def _read_beginning(response: httpcore.Response, wanted: int) -> bytes:
+    body = bytearray()
+    if wanted:
+        for part in response.iter_stream():
+            body += part
+            if len(body) >= wanted:
+                break
+    return bytes(body[:wanted])
 
 
 @dataclass(frozen=True)

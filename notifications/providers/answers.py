@@ -1,0 +1,44 @@
+"""What the answer of an HTTP service means for a message."""
+
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+
+from django.utils import timezone
+
+from notifications.channels.base import DeliveryError
+
+# "Try again": everything else from 300 to 499 will not become better by itself.
+TRANSIENT_STATUSES = frozenset({408, 425, 429})
+# Refused because of what was sent; the address may be fine for the next page.
+CONTENT_STATUSES = frozenset({400, 413, 415, 422})
+MAX_PATIENCE = timedelta(minutes=15)
+
+
+def check_answer(status: int, retry_after: str) -> None:
+    """Raise DeliveryError unless the status is 2xx. The answer's text is never shown to anybody."""
+    if 200 <= status < 300:
+        return
+    if status >= 500 or status in TRANSIENT_STATUSES:
+        raise DeliveryError(f"Answered {status}.", retry_after=patience(retry_after))
+    hint = " Redirects are not followed: enter the final address." if status < 400 else ""
+    raise DeliveryError(
+        f"Answered {status}.{hint}",
+        permanent=True,
+        breaks_address=status not in CONTENT_STATUSES,
+    )
+
+
+def patience(retry_after: str) -> timedelta | None:
+    """Read Retry-After, seconds or a date; None when it is missing or nonsense.
+
+    Never longer than MAX_PATIENCE: a page that comes later than that is of no use.
+    """
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return min(timedelta(seconds=int(text[:9])), MAX_PATIENCE)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    left = (at if at.tzinfo else at.replace(tzinfo=UTC)) - timezone.now()
+    return min(max(left, timedelta()), MAX_PATIENCE)

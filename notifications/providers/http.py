@@ -1,0 +1,101 @@
+"""Calls to the APIs of providers: kept connections, a deadline, and a bounded answer."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import httpx
+
+from notifications.channels.base import SEND_SECONDS, DeliveryError
+
+CONNECT_SECONDS = 5.0
+MAX_ANSWER_BYTES = 256 * 1024
+MAX_CONNECTIONS = 100
+
+
+@dataclass(frozen=True)
+class ApiAnswer:
+    """What a provider's API answered; any status."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; None where it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def retry_after(self) -> str:
+        """The header, or nothing."""
+        value: str = self.headers.get("retry-after", "")
+        return value
+
+
+def call(
+    method: str,
+    url: str,
+    *,
+    who: str,
+    headers: Mapping[str, str] | None = None,
+    auth: tuple[str, str] | None = None,
+    content: bytes | None = None,
+    data: Mapping[str, Any] | None = None,
+    json_body: Any = None,
+) -> ApiAnswer:
+    """One request; `who` names the provider in errors. Follows no redirects.
+
+    Raises DeliveryError when no whole answer came within SEND_SECONDS, or it is larger than
+    MAX_ANSWER_BYTES: then the message may have arrived, unless no connection was made.
+    """
+    deadline = time.monotonic() + SEND_SECONDS
+    try:
+        with _client().stream(
+            method, url, headers=headers, auth=auth, content=content, data=data, json=json_body
+        ) as response:
+            return ApiAnswer(response.status_code, response.headers, _read(response, deadline, who))
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        reason = str(error) or "it took too long"
+        raise DeliveryError(f"{who} cannot be reached: {reason}.", provider_is_down=True) from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise DeliveryError(
+            f"The address of {who} is no web address.", provider_is_down=True
+        ) from error
+    except httpx.HTTPError as error:
+        raise DeliveryError(
+            f"{who} fell silent.", may_have_arrived=True, provider_is_down=True
+        ) from error
+
+
+def _read(response: httpx.Response, deadline: float, who: str) -> bytes:
+    body = bytearray()
+    for part in response.iter_bytes():
+        body += part
+        if len(body) > MAX_ANSWER_BYTES:
+            raise DeliveryError(
+                f"{who} answered more than {MAX_ANSWER_BYTES // 1024} KiB.",
+                may_have_arrived=True,
+                provider_is_down=True,
+            )
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("the time for this message is over")
+    return bytes(body)
+
+
+@cache
+def _client() -> httpx.Client:
+    """One for all threads of a process."""
+    return httpx.Client(
+        timeout=httpx.Timeout(SEND_SECONDS / 2, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(
+            max_connections=MAX_CONNECTIONS, max_keepalive_connections=20, keepalive_expiry=30
+        ),
+        trust_env=True,
+    )
