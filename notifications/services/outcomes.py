@@ -5,20 +5,17 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import transaction
 from django.db.models import DateTimeField, Func
 
 from incidents.models import TimelineEntry
-from incidents.services.participants import lock_participants
 from incidents.services.timeline import build_entry, write_entries
 from notifications.channels import CHANNELS
 from notifications.channels.base import Message, Page
 from notifications.models import DeliveryAttempt, Notification, SandboxMessage
-from notifications.services.breaking import break_address
 from notifications.services.claims import MAX_ATTEMPTS
-from notifications.services.next_way import NO_WAY_LEFT, take_next_way
+from notifications.services.failing import Failure, entry_data, give_up_all
 from notifications.services.routing import Call, Route
 from notifications.services.unreached import tell_unreached
 from realtime.publish import incidents_changed, notices_changed
@@ -66,7 +63,7 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> None:
             for row, outcome in pairs
             if outcome.message is not None
         )
-        failures, lost = _give_up_all([pair for pair in pairs if pair[0].state == State.FAILED])
+        failures, lost = _give_up(pairs)
         # In the order of ids, as everybody who touches several incidents does.
         write_entries(sorted(entries + failures, key=lambda entry: entry.incident_id))
         if lost:
@@ -184,53 +181,19 @@ def _paged(row: Notification, now: datetime) -> TimelineEntry | None:
         kind=TimelineEntry.Kind.PAGED,
         message=text,
         now=now,
-        data=_data(row),
+        data=entry_data(row),
     )
 
 
-def _give_up_all(
-    failed: Sequence[tuple[Notification, Outcome]],
+def _give_up(
+    pairs: Sequence[tuple[Notification, Outcome]],
 ) -> tuple[list[TimelineEntry], list[Notification]]:
-    """What to say about them, and those whose person or destination has no other way.
-
-    One after another per person: two ways that fail at once must not each wait for the other.
-    """
-    pairs = [(r.incident_id, r.user_id) for r, _ in failed if r.incident_id and r.user_id]
-    if pairs:
-        lock_participants(pairs=pairs)
-    entries: list[TimelineEntry] = []
-    lost: list[Notification] = []
-    for row, outcome in failed:
-        error = outcome.route.error
-        if error is not None and error.breaks_address:
-            break_address(row)
-        if row.incident_id is None:
-            continue
-        now: datetime = row.clock  # type: ignore[attr-defined]
-        next_step = take_next_way(row=row, now=now)
-        entries.append(_failure(row, row.incident_id, next_step, now))
-        if next_step == NO_WAY_LEFT:
-            lost.append(row)
-    return entries, lost
-
-
-def _failure(row: Notification, incident_id: int, next_step: str, now: datetime) -> TimelineEntry:
-    """Say that this way failed for good, and what happens next."""
-    phrase, why = CHANNELS[row.channel].phrase, row.last_error.rstrip(". ")
-    return build_entry(
-        incident_id=incident_id,
-        kind=TimelineEntry.Kind.PAGE_FAILED,
-        message=f"Page to {row.recipient} {phrase} failed: {why}. {next_step}",
-        now=now,
-        data=_data(row),
-    )
-
-
-def _data(row: Notification) -> dict[str, Any]:
-    return {
-        "notification": row.pk,
-        "user": row.user_id,
-        "destination": row.destination_id,
-        "channel": row.channel,
-        "state": row.state,
-    }
+    """What follows from those that failed for good; see give_up_all."""
+    failures = [
+        Failure(row, outcome.route.error is not None and outcome.route.error.breaks_address)
+        for row, outcome in pairs
+        if row.state == State.FAILED
+    ]
+    if not failures:
+        return [], []
+    return give_up_all(failures, now=failures[0].row.clock)  # type: ignore[attr-defined]
