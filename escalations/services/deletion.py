@@ -1,6 +1,7 @@
 """Deleting schedules and policies: refused while something depends on them."""
 
-from django.db import transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Model
 
 from escalations.models import EscalationPolicy, Schedule
 from escalations.selectors import names_of_policies_paging, uses_of_policy
@@ -14,7 +15,7 @@ def delete_schedule(*, schedule: Schedule) -> None:
             raise Conflict(
                 f"{schedule.name} is paged by {', '.join(names)}. Remove it from the steps first."
             )
-        schedule.delete()
+        _delete(schedule)
 
 
 def delete_policy(*, policy: EscalationPolicy) -> None:
@@ -24,4 +25,15 @@ def delete_policy(*, policy: EscalationPolicy) -> None:
             raise Conflict(
                 f"{policy.name} is used by {', '.join(names)}. Give them another policy first."
             )
-        policy.delete()
+        _delete(policy)
+
+
+def _delete(entity: Model) -> None:
+    """Delete it; raises Conflict when something began to use it between question and deletion."""
+    name = str(entity)
+    try:
+        with transaction.atomic():
+            entity.delete()
+            connection.check_constraints()  # now, not at the commit, where nobody can explain it
+    except IntegrityError as error:
+        raise Conflict(f"{name} came into use just now. Look again, then delete it.") from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -20,6 +20,8 @@ from opsknight.models import User
 from opsknight.wake import Wake, wake
 from realtime.publish import incidents_changed
 
+# Somebody else who asks for the next step within this time pressed for the same one.
+SAME_PRESS = timedelta(seconds=10)
 Stage = EscalationRun.Stage
 Status = Incident.Status
 
@@ -40,11 +42,14 @@ def escalate_incidents(
     What is acknowledged is triggered again, whoever has it. A step that was asked for is taken
     whatever its urgency, hours and condition say. Afterwards the escalation goes on from there.
     Incidents that cannot be escalated are left as they are; where none can, raises the reason of
-    the first: Conflict (over, in maintenance, no steps) or InvalidInput (there is no such step).
+    the first: Conflict (over, in maintenance, no steps, somebody else just did it) or InvalidInput
+    (there is no such step).
     """
     with transaction.atomic():
         locked = _lock(incident.pk for incident in incidents)
         refused = _refusals(locked)
+        if step is None:
+            refused |= _pressed_by_others(locked, actor, now)
         going = [incident for incident in locked if incident.pk not in refused]
         due = []
         for one in _runs_of(going, now):
@@ -70,6 +75,28 @@ def _refusals(incidents: Iterable[Incident]) -> dict[int, OpsKnightError]:
     held = maintenance_now({incident.service_id for incident in rows})
     reasons = {incident.pk: _why_not(incident, held) for incident in rows}
     return {pk: Conflict(reason) for pk, reason in reasons.items() if reason}
+
+
+def _pressed_by_others(
+    incidents: Iterable[Incident], actor: User | None, now: datetime
+) -> dict[int, OpsKnightError]:
+    """Incidents that somebody else escalated a moment ago: the next step of a person who saw the
+    page before that is the one that was taken; 1 query."""
+    if actor is None:
+        return {}
+    pressed = TimelineEntry.objects.filter(
+        incident__in=list(incidents),
+        kind=TimelineEntry.Kind.ESCALATION_MOVED,
+        at__gt=now - SAME_PRESS,
+        actor__isnull=False,
+    ).exclude(actor=actor)
+    return {
+        entry.incident_id: Conflict(
+            f"{entry.actor_label} escalated incident #{entry.incident_id} a moment ago. "
+            "Choose a step to go further."
+        )
+        for entry in pressed
+    }
 
 
 def _why_not(incident: Incident, held: Mapping[int, Maintenance]) -> str:

@@ -1,7 +1,5 @@
 """Places that are paged and belong to nobody: a channel of a team, an outgoing webhook."""
 
-from urllib.parse import urlsplit
-
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -13,6 +11,7 @@ from notifications.models.preferences import (
 )
 from opsknight.models import Team
 from opsknight.models.fields import EncryptedTextField
+from opsknight.services.audit import without_path
 
 
 class Destination(models.Model):
@@ -60,5 +59,4 @@ class Destination(models.Model):
         """What others than its managers see: addresses of webhooks often hold a token."""
         if not self.address.startswith("http"):
             return self.address
-        parts = urlsplit(self.address)
-        return f"{parts.scheme}://{parts.hostname}/…"
+        return without_path(self.address)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Field, ForeignKey, Model
@@ -95,11 +96,19 @@ def readable(field: "Field[Any, Any] | None", value: Any) -> Any:
         return MASK
     if isinstance(value, Model):
         return str(value)
+    if field is not None and field.name == "address" and "://" in str(value):
+        return without_path(str(value))
     if isinstance(field, ForeignKey):
         model: Any = field.related_model
         related = model._base_manager.filter(pk=value).first()
         return str(related) if related is not None else f"#{value}"
     return value
+
+
+def without_path(url: str) -> str:
+    """Where a web address leads, without its path: that of a webhook often holds a token."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}/…"
 
 
 def is_secret(field: "Field[Any, Any]") -> bool:

@@ -219,3 +219,35 @@ def test_bulk_escalation_leaves_out_what_cannot_be_escalated(
     outcome = escalate_incidents(incidents=[good, bad], step=None, actor=bob, now=now)
 
     assert (outcome.ids, list(outcome.refused)) == ([good.pk], [bad.pk])
+
+
+def test_next_step_is_not_skipped_by_two_people_who_press_at_the_same_time(
+    service: Service, bob: User, carol: User, eve: User, now: datetime
+) -> None:
+    incident = escalating(service, now, policy_of((0, [bob]), (5, [carol]), (5, [eve])))
+    take_all(now)
+    escalate_incidents(incidents=[incident], step=None, actor=bob, now=now)
+    take_all(now)
+
+    with pytest.raises(Conflict, match="Bob escalated incident"):
+        escalate_incidents(
+            incidents=[incident], step=None, actor=carol, now=now + timedelta(seconds=3)
+        )
+
+    take_all(now + timedelta(seconds=4))
+    assert paged(incident) == ["Bob", "Carol"]
+
+
+def test_somebody_else_may_go_further_a_while_later(
+    service: Service, bob: User, carol: User, eve: User, now: datetime
+) -> None:
+    incident = escalating(service, now, policy_of((0, [bob]), (5, [carol]), (5, [eve])))
+    take_all(now)
+    escalate_incidents(incidents=[incident], step=None, actor=bob, now=now)
+    take_all(now)
+
+    later = now + timedelta(seconds=11)
+    escalate_incidents(incidents=[incident], step=None, actor=carol, now=later)
+    take_all(later)
+
+    assert paged(incident) == ["Bob", "Carol", "Eve"]

@@ -373,6 +373,7 @@ def test_a_webhook_gets_a_secret_that_no_log_shows(alice: User):
     assert len(place.secret) == 43
     entry = AuditEntry.objects.get(action="destination.created")
     assert "secret" not in entry.changes
+    assert entry.changes["address"] == [None, "https://example.com/…"]
     assert place.masked_address == "https://example.com/…"
 
 
