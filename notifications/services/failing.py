@@ -13,6 +13,8 @@ from notifications.models import Notification
 from notifications.services.breaking import break_address
 from notifications.services.next_way import NO_WAY_LEFT, take_next_way
 
+NOT_WANTED = "It is not needed any more."
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -20,6 +22,7 @@ class Failure:
 
     row: Notification
     breaks_address: bool
+    is_wanted: bool = True  # whether anybody still needs the page
 
 
 def give_up_all(
@@ -40,9 +43,10 @@ def give_up_all(
         row = failure.row
         if failure.breaks_address:
             break_address(row)
-        if row.incident_id is None:
+        if row.incident_id is None or row.reason == Notification.Reason.EVENT:
             continue
-        next_step = take_next_way(row=row, now=now)
+        is_wanted = failure.is_wanted
+        next_step = take_next_way(row=row, now=now) if is_wanted else NOT_WANTED
         entries.append(_failure_entry(row, row.incident_id, next_step, now))
         if next_step == NO_WAY_LEFT:
             lost.append(row)

@@ -1,0 +1,104 @@
+"""What providers say afterwards: a sent page arrived, or it did not and the next way is tried."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from incidents.services.timeline import write_entries
+from notifications.models import Notification
+from notifications.providers.base import Receipt
+from notifications.services.failing import Failure, give_up_all
+from notifications.services.settling import WANTED
+from notifications.services.unreached import tell_unreached
+from realtime.publish import incidents_changed
+
+State = Notification.State
+MAX_DETAIL_LENGTH = 500
+NO_REASON = "The provider could not deliver it."
+_STILL_WANTED = f"""
+SELECT n.id
+FROM notifications_notification n
+LEFT JOIN incidents_incident i ON i.id = n.incident_id
+LEFT JOIN opsknight_user u ON u.id = n.user_id
+WHERE n.id = ANY(%s) AND ({WANTED}) IS TRUE
+"""  # noqa: S608 - put together from constants
+
+
+def record_receipts(
+    *, provider_keys: Collection[str], receipts: Sequence[Receipt], now: datetime
+) -> set[str]:
+    """Move `sent` pages to `delivered`, or to `failed` and on to the next way at once.
+
+    `provider_keys` are the accounts for which the receipts may speak. A message that held several
+    pages moves them all. Receipts may come late, twice and in any order: what failed stays failed,
+    and of a page that was delivered only a failure is news (mail that bounces afterwards). Returns
+    the numbers of messages that no row knows (yet).
+    """
+    said = _last_words(receipts)
+    if not said:
+        return set()
+    with transaction.atomic():
+        rows = _lock_rows(provider_keys, said)
+        arrived = [row for row in rows if _has_arrived(row, said[row.provider_message_id])]
+        failed = [row for row in rows if _has_failed(row, said[row.provider_message_id])]
+        for row in arrived:
+            row.state = State.DELIVERED
+        for row in failed:
+            row.state = State.FAILED
+            detail = said[row.provider_message_id].detail
+            row.last_error = (detail or NO_REASON)[:MAX_DETAIL_LENGTH]
+        Notification.objects.bulk_update(arrived + failed, ["state", "last_error"])
+        _go_on(failed, said, now)
+        incidents_changed(r.incident_id for r in arrived + failed if r.incident_id is not None)
+    return said.keys() - {row.provider_message_id for row in rows}
+
+
+def _last_words(receipts: Sequence[Receipt]) -> dict[str, Receipt]:
+    """The receipt that counts for each message: a failure rather than an arrival."""
+    said: dict[str, Receipt] = {}
+    for receipt in receipts:
+        if receipt.message_id and receipt.is_delivered is not None:
+            known = said.get(receipt.message_id)
+            if known is None or known.is_delivered:
+                said[receipt.message_id] = receipt
+    return said
+
+
+def _lock_rows(provider_keys: Collection[str], message_ids: Collection[str]) -> list[Notification]:
+    rows = (
+        Notification.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("user", "destination")
+        .defer("destination__secret")
+        .filter(provider__in=provider_keys, provider_message_id__in=message_ids)
+    )
+    return list(rows.order_by("pk"))
+
+
+def _has_arrived(row: Notification, receipt: Receipt) -> bool:
+    return receipt.is_delivered is True and row.state == State.SENT
+
+
+def _has_failed(row: Notification, receipt: Receipt) -> bool:
+    return receipt.is_delivered is False and row.state in (State.SENT, State.DELIVERED)
+
+
+def _go_on(rows: Sequence[Notification], said: Mapping[str, Receipt], now: datetime) -> None:
+    """The same as for pages that could not be sent; no other way for those nobody needs."""
+    if not rows:
+        return
+    wanted = _still_wanted([row.pk for row in rows])
+    failures = [
+        Failure(row, said[row.provider_message_id].breaks_address, row.pk in wanted) for row in rows
+    ]
+    entries, lost = give_up_all(failures, now=now)
+    # In the order of ids, as everybody who touches several incidents does.
+    write_entries(sorted(entries, key=lambda entry: entry.incident_id))
+    if lost:
+        tell_unreached(failed=lost, now=now)
+
+
+def _still_wanted(ids: list[int]) -> set[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(_STILL_WANTED, [ids])
+        return {pk for (pk,) in cursor.fetchall()}
