@@ -50,6 +50,18 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Event:
+    """What happened to an incident, for whoever follows its service or its team."""
+
+    id: int  # of the timeline entry: the same in every message about it
+    type: str  # "incident.acknowledged"
+    at: str  # ISO 8601, UTC
+    message: str  # "Acknowledged by Bob"
+    actor: dict[str, Any] | None  # {"id", "name"}; id is null for a monitoring system
+    template: str = ""  # of the body of a webhook; empty: ours
+
+
+@dataclass(frozen=True)
 class PagedIncident:
     """What a message tells about the incident."""
 
@@ -75,7 +87,8 @@ class PagedIncident:
 class Page:
     """One claimed notification with all that sending it takes: senders never ask the database.
 
-    Either `incident` or `notice` is set.
+    Either `incident` or `notice` is set. With `event`, nobody is paged: the message says what
+    happened to the incident.
     """
 
     notification_id: int
@@ -91,11 +104,14 @@ class Page:
     incident: PagedIncident | None
     notice: Notice | None = None
     cannot_send: str = ""  # why this must not be sent at all, e.g. the way was switched off
+    event: Event | None = None
     reply_code: int | None = None  # by which an answer by SMS names the incident
 
     @property
     def title(self) -> str:
         """What it is about, in one line."""
+        if self.incident is not None and self.event is not None:
+            return f"{self.event.message}: {self.incident.title}"
         if self.incident is not None:
             return self.incident.title
         return self.notice.subject if self.notice is not None else ""

@@ -8,6 +8,7 @@ from django.utils import timezone
 from incidents.models import Incident
 from notifications.channels.base import (
     SEND_SECONDS,
+    Event,
     Notice,
     Page,
     PagedIncident,
@@ -54,7 +55,8 @@ WITH expired AS (
 ), decided AS (
     SELECT n.id, n.state, ({WANTED}) IS TRUE AS wanted, row_number() OVER (
         PARTITION BY n.incident_id, n.user_id, n.destination_id, n.address, n.reason,
-            CASE WHEN n.incident_id IS NULL THEN n.cause END, ({WANTED}) IS TRUE
+            CASE WHEN n.incident_id IS NULL OR n.reason = 'event' THEN n.cause END,
+            ({WANTED}) IS TRUE
         ORDER BY n.claims, n.id DESC
     ) = 1 AS newest
     FROM (TABLE expired UNION ALL TABLE due) n
@@ -134,8 +136,15 @@ def _page_of(row: Notification) -> Page:
         recipient=Place(place.pk, place.name) if place else _person(row.user),
         incident=_paged(row.incident) if row.incident else None,
         notice=None if row.incident else Notice(row.subject, row.text, row.link, row.details),
+        event=_event(row),
         cannot_send=_obstacle(row),
     )
+
+
+def _event(row: Notification) -> Event | None:
+    if row.reason != Notification.Reason.EVENT:
+        return None
+    return Event(**row.details["event"], template=row.details.get("template", ""))
 
 
 def _paged(incident: Incident) -> PagedIncident:
