@@ -9,11 +9,10 @@ from notifications.models import Destination, Notification
 from notifications.models.preferences import Channel
 from notifications.selectors import get_notice_for, notices_of
 from notifications.services.nudging import wake_channels
+from notifications.turns import turn_of
 from opsknight.models import User
 from realtime.publish import notices_changed
 
-# Behind first pages of incidents, which have turn 0.
-TURN = 1
 MAX_SUBJECT_LENGTH = 200
 
 
@@ -103,7 +102,7 @@ def build_notice(
         address=address,
         reason=reason,
         cause=notice.cause,
-        turn=TURN,
+        turn=turn_of(reason),
         due_at=now,
         created_at=now,
     )

@@ -15,6 +15,7 @@ from notifications.models import Destination, Notification, NotificationRule
 from notifications.models.preferences import Channel
 from notifications.rules import PlannedPage, Rule, has_immediate_way, plan_pages
 from notifications.services.nudging import wake_channels
+from notifications.turns import turn_of
 from opsknight.models import User
 
 # Incident, person, channel, address, reason: two waiting pages with the same are one too many.
@@ -29,7 +30,7 @@ class PageRequest:
     user_id: int | None
     reason: Notification.Reason
     cause: str  # "step:<generation>:<round>:<step>" or "assigned:<timeline entry>"
-    turn: int = 0  # see Notification.turn
+    turn: int = 0  # how many incidents of the service are paged before it, see turns.py
     destination_id: int | None = None
     needs_own_ack: bool = False  # see Notification.needs_own_ack; a person's only
 
@@ -143,7 +144,7 @@ def build_page(request: PageRequest, page: PlannedPage, now: datetime) -> Notifi
         cause=request.cause,
         delay_minutes=page.delay_minutes,
         due_at=now + timedelta(minutes=page.wait_minutes),
-        turn=request.turn,
+        turn=turn_of(request.reason, request.turn),
         needs_own_ack=request.needs_own_ack,
         created_at=now,
     )
