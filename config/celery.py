@@ -27,7 +27,14 @@ WORKERS = {
 }
 QUEUES = tuple(queue for queues in WORKERS.values() for queue in queues)
 # Channels of notification and the queue that delivers them.
-SWEPT_CHANNELS = {"email": "email", "webhook": "webhook", "in_app": "default"}
+SWEPT_CHANNELS = {
+    "email": "email",
+    "sms": "sms",
+    "voice": "voice",
+    "whatsapp": "whatsapp",
+    "webhook": "webhook",
+    "in_app": "default",
+}
 # Compared with the clock of the worker's machine: much shorter, and a clock that is a little ahead
 # would make a worker drop every sweep.
 EXPIRES_SECONDS = 60

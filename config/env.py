@@ -212,6 +212,13 @@ def sns_endpoint(url: str) -> str:
     )
 
 
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """The value of a variable that has few; raises ImproperlyConfigured for another."""
+    if value in allowed:
+        return value
+    raise ImproperlyConfigured(f"{name} must be one of: {', '.join(allowed)}.")
+
+
 # Kind of provider → field → variable. The address of an API holds for accounts in the admin, too.
 PROVIDER_VARIABLES = {
     "sendgrid": {"api_key": "SENDGRID_API_KEY", "api_url": "SENDGRID_API_URL"},
@@ -228,9 +235,13 @@ PROVIDER_VARIABLES = {
         "from": "TWILIO_FROM",
         "messaging_service_sid": "TWILIO_MESSAGING_SERVICE_SID",
         "senders": "TWILIO_SENDERS",
+        "carrier_senders": "TWILIO_CARRIER_SENDERS",
         "voice_from": "TWILIO_VOICE_FROM",
         "whatsapp_from": "TWILIO_WHATSAPP_FROM",
         "whatsapp_content_sid": "TWILIO_WHATSAPP_CONTENT_SID",
+        "whatsapp_code_content_sid": "TWILIO_WHATSAPP_CODE_CONTENT_SID",
+        "language": "TWILIO_LANGUAGE",
+        "lookup_url": "TWILIO_LOOKUP_URL",
         "api_url": "TWILIO_API_URL",
     },
     "sns": {
@@ -269,3 +280,36 @@ def provider_settings(env: environ.Env) -> dict[str, dict[str, str]]:
             name = PROVIDER_VARIABLES[kind]["api_url"]
             raise ImproperlyConfigured(f"{name} must begin with https:// (or http://).")
     return found
+
+
+# Messages a minute; of those marked below, to each destination.
+SEND_LIMITS = {
+    "email": 100,
+    "sms": 50,
+    "voice": 50,
+    "whatsapp": 50,
+    "push": 200,
+    "slack": 100,
+    "telegram": 100,
+    "teams": 100,
+    "google_chat": 100,
+    "discord": 100,
+    "webhook": 100,
+}
+
+
+def send_limits(text: str) -> dict[str, int]:
+    """Messages a minute by channel, the given ones (`email=300,sms=0`) instead of the usual.
+
+    Raises ImproperlyConfigured for channels that do not exist and for what is no number.
+    """
+    limits = dict(SEND_LIMITS)
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        channel, _, number = part.partition("=")
+        if channel.strip() not in limits or not number.strip().isdecimal():
+            raise ImproperlyConfigured(
+                f"OPSKNIGHT_SEND_LIMITS: write {part!r} as <channel>=<messages a minute>; "
+                f"channels are {', '.join(limits)}."
+            )
+        limits[channel.strip()] = int(number)
+    return limits

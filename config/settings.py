@@ -15,8 +15,10 @@ from config.env import (
     env,
     local_url,
     mail_domain,
+    one_of,
     provider_settings,
     read_secrets,
+    send_limits,
     sns_endpoint,
     vapid_public_key,
 )
@@ -193,6 +195,19 @@ DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="OpsKnight <opsknight@localho
 # Accounts at providers that come from the environment, by kind and field; those that administrators
 # enter are asked before them. An account without its first field does not exist.
 PROVIDERS_FROM_ENV = provider_settings(env)
+# Links in SMS: the whole address, a short one that leads on to it, or none.
+SMS_LINKS = one_of("SMS_LINKS", env.str("SMS_LINKS", default="full"), ("full", "short", "none"))
+# Whether people may answer an SMS or a WhatsApp message.
+SMS_REPLIES = env.bool("SMS_REPLIES", default=True)
+# Messages a minute by channel; of webhook-like channels, to each destination. 0: no limit.
+SEND_LIMITS = send_limits(env.str("OPSKNIGHT_SEND_LIMITS", default=""))
+# Further pages of one service to one person are gathered for a second, then for ever longer, up to
+# this; 0: each is a message of its own.
+BUNDLE_SECONDS = env.int("OPSKNIGHT_BUNDLE_SECONDS", default=30)
+# An account at a provider, or the host of a webhook, that failed so often in a row is left alone
+# for so long; 0: never.
+BREAKER_FAILURES = env.int("OPSKNIGHT_BREAKER_FAILURES", default=5)
+BREAKER_SECONDS = env.int("OPSKNIGHT_BREAKER_SECONDS", default=30)
 # Outgoing webhooks may reach private addresses only where the operator says so.
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
 

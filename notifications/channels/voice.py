@@ -1,0 +1,78 @@
+"""Voice: what a call says; providers speak it and collect the keys."""
+
+import re
+from collections.abc import Sequence
+
+from notifications.channels.base import Channel, Message, Page
+from notifications.channels.email import one_line
+from notifications.channels.phone_words import (
+    count_of,
+    incidents_of,
+    is_repeated,
+    news_of,
+    service_of,
+    summary_of,
+)
+from notifications.channels.sms import checked_number
+from notifications.models import Notification
+
+# What is longer is not listened to.
+MAX_WORDS = 300
+CODE = re.compile(r"\b[0-9]{6}\b")
+
+
+class VoiceChannel(Channel):
+    """A call that reads the page and takes keys as answers."""
+
+    name = "voice"
+    queue = "voice"
+    phrase = "by telephone"
+    parallel = 10
+
+    def render(self, pages: Sequence[Page]) -> Message:
+        """The words to be spoken.
+
+        `data`: `form` is "voice"; `pages`, the ids of the notifications that the call is about;
+        `can_answer`, whether keys mean anything: not for notices; `count`, of the incidents.
+        """
+        incidents = incidents_of(pages)
+        return Message(
+            address=checked_number(pages[0].address),
+            text=spoken(pages),
+            data={
+                "form": "voice",
+                "pages": [page.notification_id for page in pages],
+                "can_answer": bool(incidents) and not news_of(pages[0]),
+                "count": len(incidents),
+            },
+        )
+
+
+def spoken(pages: Sequence[Page]) -> str:
+    """What the call says before it names the keys."""
+    incidents = incidents_of(pages)
+    hello = "Hello, this is OpsKnight."
+    if is_repeated(pages):
+        hello += " You may have been called about this before."
+    if not incidents:
+        return f"{hello} {_notice(pages[0])}"
+    newest = incidents[0]
+    if len(incidents) > 1:
+        words = f"{count_of(incidents).replace('open', 'unacknowledged incidents', 1)}."
+        return f"{hello} {words} The latest: {_cut(summary_of(newest))}."
+    what = news_of(pages[0]) or f"{newest.urgency.capitalize()} urgency"
+    return f"{hello} {what}, {service_of(newest)}. {_cut(summary_of(newest))}."
+
+
+def _notice(page: Page) -> str:
+    notice = page.notice
+    text = f"{page.title}. {notice.text if notice is not None else ''}"
+    code = CODE.search(text)
+    if page.reason == Notification.Reason.VERIFICATION and code is not None:
+        digits = ", ".join(code[0])
+        return f"Your verification code is: {digits}. Again: {digits}."
+    return _cut(one_line(text))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_WORDS else text[:MAX_WORDS].rsplit(" ", 1)[0]
