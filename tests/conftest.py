@@ -31,3 +31,12 @@ def plain_static_files(settings: Settings, static_root: Path) -> None:
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
+
+
+@pytest.fixture(autouse=True)
+def unhurried_sending(settings: Settings) -> None:
+    """What Redis remembers of one test must not make the messages of the next wait: no limits, no
+    gathering, no breakers, except in tests that set them."""
+    settings.SEND_LIMITS = {}
+    settings.BUNDLE_SECONDS = 0
+    settings.BREAKER_FAILURES = 0

@@ -86,6 +86,9 @@ def stack_environment(home: Path, port: int, env: Mapping[str, str]) -> dict[str
         "OPSKNIGHT_STATIC": str(SHARED_STATIC),
         "OPSKNIGHT_ADMIN_EMAIL": ADMIN_EMAIL,
         "OPSKNIGHT_ADMIN_PASSWORD": ADMIN_PASSWORD,
+        # A message for every page, at once, unless a test is about that.
+        "OPSKNIGHT_BUNDLE_SECONDS": "0",
+        "OPSKNIGHT_SEND_LIMITS": "email=0",
         **env,
     }
 
