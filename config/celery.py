@@ -32,6 +32,7 @@ SWEPT_CHANNELS = {
     "sms": "sms",
     "voice": "voice",
     "whatsapp": "whatsapp",
+    "slack": "slack",
     "webhook": "webhook",
     "in_app": "default",
 }

@@ -3,6 +3,7 @@
 from notifications.channels.base import Channel
 from notifications.channels.email import EmailChannel
 from notifications.channels.in_app import InAppChannel
+from notifications.channels.slack import SlackChannel
 from notifications.channels.sms import SmsChannel
 from notifications.channels.voice import VoiceChannel
 from notifications.channels.webhook import WebhookChannel
@@ -15,6 +16,7 @@ CHANNELS: dict[str, Channel] = {
         SmsChannel(),
         VoiceChannel(),
         WhatsAppChannel(),
+        SlackChannel(),
         WebhookChannel(),
         InAppChannel(),
     )

@@ -62,6 +62,15 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Posted:
+    """A message of ours in a chat: later ones answer it, and it is edited."""
+
+    provider: str  # ProviderConfig.key
+    place: str  # the chat's own id of the channel or conversation
+    message_id: str
+
+
+@dataclass(frozen=True)
 class PagedIncident:
     """What a message tells about the incident."""
 
@@ -106,6 +115,8 @@ class Page:
     cannot_send: str = ""  # why this must not be sent at all, e.g. the way was switched off
     event: Event | None = None
     reply_code: int | None = None  # by which an answer by SMS names the incident
+    posted: Posted | None = None  # where this address of a chat shows the incident already
+    members: tuple[str, ...] = ()  # of the chat, who are on call; only for a user group
 
     @property
     def title(self) -> str:
@@ -115,6 +126,15 @@ class Page:
         if self.incident is not None:
             return self.incident.title
         return self.notice.subject if self.notice is not None else ""
+
+    @property
+    def opens_card(self) -> bool:
+        """In a chat: it is the first about its incident there, and is edited from then on."""
+        if self.incident is None or self.posted is not None:
+            return False
+        if self.event is not None:
+            return self.event.type == "incident.triggered"
+        return self.reason != Notification.Reason.STATUS
 
     @property
     def is_for_place(self) -> bool:
@@ -190,4 +210,18 @@ class Channel(ABC):
         """The message that tells of all these pages, which go to one address; at least one.
 
         Raises DeliveryError for a bad address. The same pages always give the same words.
+        """
+
+
+class CardChannel(Channel):
+    """A chat in which the message about an incident is edited when the incident moves on."""
+
+    @abstractmethod
+    def render_card(
+        self, incident: PagedIncident, *, address: str, shown: str, said: str
+    ) -> Message:
+        """The message as it is to be now.
+
+        `shown` is the incident's status, or "escalated" for one that is triggered and went further
+        since it was posted; `said` is who did what, and may be empty.
         """

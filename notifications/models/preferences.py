@@ -54,6 +54,8 @@ PHONE_CHANNELS = (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
 # Whose address is a URL that everybody who knows it may post to.
 URL_CHANNELS = (Channel.WEBHOOK, Channel.TEAMS, Channel.GOOGLE_CHAT, Channel.DISCORD)
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+# Ids in Slack: of a channel (C, G, D), a member (U, W) or a user group (S).
+SLACK_ID = re.compile(r"[CGDUWS][A-Z0-9]{7,20}")
 MAX_ADDRESS_LENGTH = 1000  # endpoints of web push are long
 
 
@@ -134,6 +136,8 @@ def clean_address(channel: str, address: str) -> str:
             validate_email(address)
         elif channel in PHONE_CHANNELS:
             address = clean_number(address)
+        elif channel == Channel.SLACK and not address.startswith("http"):
+            validate_slack_id(address)
         elif channel in URL_CHANNELS or address.startswith("http"):
             validate_webhook_address(address)
     except ValidationError as error:
@@ -147,6 +151,20 @@ def clean_number(number: str) -> str:
     if not E164.fullmatch(plain):
         raise ValidationError("Write the number with its country, such as +49 151 23456789.")
     return plain
+
+
+def validate_slack_id(address: str) -> None:
+    """Names change and ids do not; raises ValidationError."""
+    if not SLACK_ID.fullmatch(address):
+        raise ValidationError(
+            "Enter the id of a channel in Slack, such as C012AB3CD (at the end of its details), "
+            "or the address of an incoming webhook."
+        )
+
+
+def is_user_group(address: str) -> bool:
+    """Whether an address in Slack is a user group, which has members and no messages."""
+    return address.startswith("S") and SLACK_ID.fullmatch(address) is not None
 
 
 def validate_webhook_address(address: str) -> None:

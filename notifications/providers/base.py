@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
 
-from notifications.channels.base import Message
+from notifications.channels.base import DeliveryError, Message, Posted
 from notifications.models import Notification
 
 
@@ -50,6 +50,7 @@ class Sent:
     # SENT, or DELIVERED where taking it means that it has arrived.
     state: Notification.State = Notification.State.SENT
     answer: str = ""  # what it said, shortened, without secrets
+    posted: Posted | None = None  # in a chat: what can be edited and answered later
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Provider(ABC):
     fields: ClassVar[tuple[Field, ...]] = ()
     # Needs no account: always there, behind those that administrators set up.
     is_built_in: ClassVar[bool] = False
+    # What it posted about an incident is edited when the incident moves on.
+    edits: ClassVar[bool] = False
 
     def serves(self, config: ProviderConfig, channel: str) -> bool:
         """Whether this account is set up for the channel."""
@@ -89,3 +92,7 @@ class Provider(ABC):
     def ask(self, message_id: str, *, config: ProviderConfig, channel: str) -> Receipt | None:
         """What became of a message; None: it cannot be asked. Raises DeliveryError."""
         return None
+
+    def edit(self, message: Message, *, config: ProviderConfig, posted: Posted) -> None:
+        """Replace what a message says, where `edits` is set; raises DeliveryError."""
+        raise DeliveryError(f"{self.label} cannot edit messages.", permanent=True)

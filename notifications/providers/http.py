@@ -49,16 +49,25 @@ def call(
     content: bytes | None = None,
     data: Mapping[str, Any] | None = None,
     json_body: Any = None,
+    seconds: float = SEND_SECONDS,
 ) -> ApiAnswer:
     """One request; `who` names the provider in errors. Follows no redirects.
 
-    Raises DeliveryError when no whole answer came within SEND_SECONDS, or it is larger than
+    Raises DeliveryError when no whole answer came within `seconds`, or it is larger than
     MAX_ANSWER_BYTES: then the message may have arrived, unless no connection was made.
     """
-    deadline = time.monotonic() + SEND_SECONDS
+    deadline = time.monotonic() + seconds
+    timeout = httpx.Timeout(seconds / 2, connect=min(seconds / 2, CONNECT_SECONDS))
     try:
         with _client().stream(
-            method, url, headers=headers, auth=auth, content=content, data=data, json=json_body
+            method,
+            url,
+            headers=headers,
+            auth=auth,
+            content=content,
+            data=data,
+            json=json_body,
+            timeout=timeout,
         ) as response:
             return ApiAnswer(response.status_code, response.headers, _read(response, deadline, who))
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:

@@ -1,0 +1,233 @@
+"""Slack: what a message in a channel, a direct message or a thread says."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from slack_sdk.models.blocks import (
+    ActionsBlock,
+    Block,
+    ButtonElement,
+    ContextBlock,
+    MarkdownTextObject,
+    PlainTextObject,
+    SectionBlock,
+)
+
+from notifications.channels.base import CardChannel, Message, Page, PagedIncident
+from notifications.channels.email import one_line
+from notifications.models import Notification
+
+# Beginning of the action_id of every button of ours; the rest is the action.
+ACTION_PREFIX = "opsknight:"
+MAX_TITLE_LENGTH = 300
+MAX_DESCRIPTION_LENGTH = 1500
+MAX_TEXT_LENGTH = 2900  # Slack takes 3,000 in a section
+MAX_VALUE_LENGTH = 2000  # of a button
+MAX_LINES = 15  # of a message about several incidents
+
+LOUD, TAKEN, OVER, QUIET = "#d32f2f", "#f9a825", "#388e3c", "#757575"
+# What the message says by its first word and the colour of its edge, by `PostedMessage.shown`.
+LOOKS = {
+    "triggered": ("Triggered", LOUD),
+    "escalated": ("Escalated", LOUD),
+    "acknowledged": ("Acknowledged", TAKEN),
+    "resolved": ("Resolved", OVER),
+    "snoozed": ("Snoozed", QUIET),
+    "suppressed": ("Suppressed", QUIET),
+}
+# Buttons by what the message shows; none once it is over.
+BUTTONS = {
+    "triggered": ("acknowledge", "escalate", "resolve"),
+    "escalated": ("acknowledge", "escalate", "resolve"),
+    "acknowledged": ("resolve",),
+    "snoozed": ("resolve",),
+    "suppressed": ("resolve",),
+}
+LABELS = {"acknowledge": "Acknowledge", "escalate": "Escalate", "resolve": "Close"}
+STYLES = {"acknowledge": "primary", "resolve": "danger"}
+
+
+class SlackChannel(CardChannel):
+    """One card per incident, which is edited when the incident moves on; then its thread."""
+
+    name = "slack"
+    queue = "slack"
+    phrase = "in Slack"
+    parallel: ClassVar[int] = 10
+
+    def render(self, pages: Sequence[Page]) -> Message:
+        """`text` is the first line, in Slack's mrkdwn.
+
+        `data`: `attachments`, the card; `thread`, the `Posted` message that this one answers, or
+        None; `broadcast`, whether the channel sees that answer, too; `members`, the Slack members
+        who are on call, where a user group is told; `is_test`.
+        """
+        page = pages[0]
+        if len(pages) > 1:
+            text, attachments = _several(pages)
+            return _message(page, text, attachments, thread=False)
+        if page.incident is None:
+            text, attachments = _notice(page)
+            return _message(page, text, attachments, thread=False)
+        if page.opens_card:
+            status = page.incident.status
+            text, attachments = card(page.incident, shown=status, repeated=_repeated(page))
+            return _message(page, text, attachments, thread=False)
+        if page.event is not None or page.reason == Notification.Reason.STATUS:
+            return _message(page, _told(page, page.incident), [], thread=True)
+        return _message(page, _again(page, page.incident), [], thread=True, broadcast=True)
+
+    def render_card(
+        self, incident: PagedIncident, *, address: str, shown: str, said: str
+    ) -> Message:
+        """The card as it is to be now; `data` holds only `attachments`."""
+        text, attachments = card(incident, shown=shown, said=said)
+        return Message(address=address, text=text, data={"attachments": attachments})
+
+
+def card(
+    incident: PagedIncident, *, shown: str, said: str = "", repeated: str = ""
+) -> tuple[str, list[dict[str, Any]]]:
+    """First line and attachments of the message about one incident.
+
+    `shown` is a key of LOOKS; `said`, who did what; `repeated`, a warning of a possible duplicate.
+    A resolved one has neither details nor buttons.
+    """
+    word, colour = LOOKS[shown]
+    facts = f"{escaped(incident.service_name)} · {incident.urgency} urgency"
+    blocks: list[Block] = [_context(facts, escaped(said), repeated)]
+    description = incident.description.strip()
+    if shown != "resolved" and description:
+        cut = _cut(description, MAX_DESCRIPTION_LENGTH)
+        blocks.append(SectionBlock(text=PlainTextObject(text=cut, emoji=False)))
+    if actions := BUTTONS.get(shown, ()):
+        blocks.append(ActionsBlock(elements=[button(a, [incident.id]) for a in actions]))
+    return f"*{word}*: {linked(incident)}", [_attachment(colour, blocks)]
+
+
+def button(action: str, incident_ids: Iterable[int], label: str = "") -> ButtonElement:
+    """A button that does `action` to these incidents; raises ValueError for too many."""
+    value = ",".join(str(pk) for pk in incident_ids)
+    if len(value) > MAX_VALUE_LENGTH:
+        raise ValueError("more incidents than a button can name")
+    return ButtonElement(
+        text=PlainTextObject(text=label or LABELS[action], emoji=False),
+        action_id=ACTION_PREFIX + action,
+        value=value,
+        style=STYLES.get(action),
+    )
+
+
+def without_buttons(attachments: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same for a place where nobody hears of a press: links stay."""
+    return [
+        {**one, "blocks": [block for block in one["blocks"] if not _is_pressed(block)]}
+        for one in attachments
+    ]
+
+
+def escaped(text: str) -> str:
+    """One line of plain text as mrkdwn: it can neither mention anybody nor hide a link."""
+    line = one_line(text)
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def linked(incident: PagedIncident) -> str:
+    """The incident's number and title, leading to its page."""
+    title = escaped(_cut(incident.title, MAX_TITLE_LENGTH))
+    return f"<{incident.url}|#{incident.id} {title}>"
+
+
+def _several(pages: Sequence[Page]) -> tuple[str, list[dict[str, Any]]]:
+    """All in one message; it is not edited later, so its buttons go by what is then true."""
+    incidents = [page.incident for page in pages if page.incident is not None]
+    services = {incident.service_name for incident in incidents}
+    where = f" on {escaped(next(iter(services)))}" if len(services) == 1 else ""
+    lines = [f"• {linked(i)}" for i in incidents]
+    lines += [f"• {escaped(page.title)}" for page in pages if page.incident is None]
+    more = len(lines) - MAX_LINES
+    shown = lines[:MAX_LINES] + ([f"… and {more} more"] if more > 0 else [])
+    blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text="\n".join(shown)[:2990]))]
+    ids = [incident.id for incident in incidents]
+    if ids and len(",".join(map(str, ids))) <= MAX_VALUE_LENGTH:
+        blocks.append(
+            ActionsBlock(
+                elements=[
+                    button("acknowledge", ids, "Acknowledge all"),
+                    button("resolve", ids, "Close all"),
+                ]
+            )
+        )
+    repeated = next((words for page in pages if (words := _repeated(page))), "")
+    if repeated:
+        blocks.append(_context(repeated))
+    return f"*{len(pages)} open{where}*", [_attachment(LOUD, blocks)]
+
+
+def _notice(page: Page) -> tuple[str, list[dict[str, Any]]]:
+    notice = page.notice
+    assert notice is not None  # noqa: S101 — a page is about an incident or a notice
+    lines = [escaped(line) for line in notice.text.splitlines()]
+    text = _cut("\n".join(lines), MAX_TEXT_LENGTH)
+    link = f"\n<{notice.url}|Open in OpsKnight>" if notice.url else ""
+    body = f"{text}{link}".strip() or escaped(notice.subject)
+    blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=body))]
+    if repeated := _repeated(page):
+        blocks.append(_context(repeated))
+    return f"*{escaped(notice.subject)}*", [_attachment(QUIET, blocks)]
+
+
+def _told(page: Page, incident: PagedIncident) -> str:
+    """What happened, in one line."""
+    if page.event is not None:
+        return f"{escaped(page.event.message)}: {linked(incident)}"
+    return f"*{LOOKS[incident.status][0]}*: {linked(incident)}"
+
+
+def _again(page: Page, incident: PagedIncident) -> str:
+    """A further page about what this channel shows already."""
+    words = f" {_repeated(page)}" if page.maybe_duplicate else ""
+    return f"*Escalated*: {linked(incident)} is still {incident.status}.{words}"
+
+
+def _repeated(page: Page) -> str:
+    return "Sent again; the first may have arrived, too." if page.maybe_duplicate else ""
+
+
+def _message(
+    page: Page,
+    text: str,
+    attachments: list[dict[str, Any]],
+    *,
+    thread: bool,
+    broadcast: bool = False,
+) -> Message:
+    return Message(
+        address=page.address,
+        text=text,
+        data={
+            "attachments": attachments,
+            "thread": page.posted if thread else None,
+            "broadcast": broadcast,
+            "members": page.members,
+            "is_test": page.reason == Notification.Reason.TEST,
+            "is_notice": page.incident is None,
+        },
+    )
+
+
+def _attachment(colour: str, blocks: Iterable[Block]) -> dict[str, Any]:
+    return {"color": colour, "blocks": [block.to_dict() for block in blocks]}
+
+
+def _context(*parts: str) -> ContextBlock:
+    return ContextBlock(elements=[MarkdownTextObject(text=" · ".join(filter(None, parts)))])
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _is_pressed(block: dict[str, Any]) -> bool:
+    """A row of buttons that want an answer."""
+    return block["type"] == "actions"
