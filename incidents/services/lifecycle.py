@@ -50,12 +50,12 @@ def _changed(incidents: Sequence[Incident]) -> None:
 
 
 def acknowledge_incidents(
-    *, incident_ids: Iterable[int], actor: User | None, source: str = ""
+    *, incident_ids: Iterable[int], actor: User | None, source: str = "", via: str = ""
 ) -> list[Incident]:
     """Acknowledge what is triggered; idempotent. Returns the incidents that changed.
 
-    `source` names the way when it was not a page ("e-mail link"). The acknowledger becomes the
-    assignee when nobody is. Where everybody acknowledges (`is_multi_ack`), an acknowledged incident
+    `source` names what asked for it when that was no person ("API key deploy"), `via` the way of a
+    person's answer ("by SMS"). The acknowledger becomes the assignee when nobody is. Where everybody acknowledges (`is_multi_ack`), an acknowledged incident
     takes further people's acknowledgements, each once.
     """
     now = timezone.now()
@@ -75,7 +75,7 @@ def acknowledge_incidents(
             Incident.objects.filter(pk__in=ids, assignee=None, team=None).update(assignee=actor)
         further = _acknowledge_too(locked, actor, now)
         changed = [i for i in locked if i in first or i in further]
-        _record(changed, Kind.ACKNOWLEDGED, "Acknowledged", now, actor, source)
+        _record(changed, Kind.ACKNOWLEDGED, "Acknowledged", now, actor, source, via)
         return _settle(changed)
 
 
@@ -135,9 +135,17 @@ def unacknowledge_incidents(
 
 
 def resolve_incidents(
-    *, incident_ids: Iterable[int], actor: User | None, source: str = "", note: str = ""
+    *,
+    incident_ids: Iterable[int],
+    actor: User | None,
+    source: str = "",
+    via: str = "",
+    note: str = "",
 ) -> list[Incident]:
-    """Resolve what is open; idempotent. Returns the incidents that changed."""
+    """Resolve what is open; idempotent. Returns the incidents that changed.
+
+    `source` and `via` as for acknowledging.
+    """
     now = timezone.now()
     with transaction.atomic():
         changed = [i for i in _lock(incident_ids) if i.is_open]
@@ -152,7 +160,7 @@ def resolve_incidents(
             updated_at=now,
             version=F("version") + 1,
         )
-        _record(changed, Kind.RESOLVED, "Resolved", now, actor, source)
+        _record(changed, Kind.RESOLVED, "Resolved", now, actor, source, via)
         for incident in changed if note.strip() else []:
             add_note(incident_id=incident.pk, actor=actor, text=note)
         return _settle(changed)
@@ -289,8 +297,10 @@ def _record(
     now: datetime,
     actor: User | None,
     source: str,
+    via: str = "",
 ) -> None:
     message = f"{what} by {actor}" if actor else what
+    message = f"{message} {via}" if via else message
     message = f"{message} ({source})" if source else message
     write_entries(
         build_entry(

@@ -5,6 +5,7 @@ from django.urls.resolvers import URLPattern
 
 from notifications.web import deliveries, notices, preferences, sandbox
 from notifications.web.destinations import destination_patterns
+from notifications.web.links import link_patterns
 
 app_name = "notifications"
 
@@ -33,4 +34,5 @@ urlpatterns: list[URLPattern] = [
     path(f"{METHOD}/disable/", preferences.disable_method, name="disable_method"),
     path(f"{METHOD}/secret/", preferences.method_secret, name="method_secret"),
     *destination_patterns,
+    *link_patterns,
 ]

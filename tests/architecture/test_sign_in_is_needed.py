@@ -19,6 +19,7 @@ OPEN = {
     "setup/<str:token>/": "the token is the permission",
     "invite/<str:token>/": "the token is the permission",
     "reset/<str:token>/": "the token is the permission",
+    "a/<str:token>/": "the signed link of a page is the permission",
     "calendars/<str:token>.ics": "the token is the permission",
     "calendars/<str:token>.json": "the token is the permission",
     "theme/": "a cookie of the browser's own",
