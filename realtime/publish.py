@@ -30,6 +30,13 @@ def notices_changed(user_ids: Iterable[int]) -> None:
         publish("notification", ids)
 
 
+def on_call_changed(schedule_ids: Iterable[int]) -> None:
+    """After commit: who is on call in these schedules, now or later, may be others."""
+    ids = sorted(set(schedule_ids))
+    if ids:
+        publish("oncall", ids)
+
+
 def publish(topic: str, ids: list[int]) -> None:
     """Send on commit, or now without a transaction. Lost when Redis is down: pages poll then.
 

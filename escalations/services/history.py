@@ -10,6 +10,7 @@ from escalations.models import Schedule, ScheduleVersion
 from escalations.selectors import Rota, rotas_of
 from escalations.selectors.chronicles import as_of, has_changed
 from opsknight.models import User
+from realtime.publish import on_call_changed
 
 TICK = timedelta(microseconds=1)  # between two versions of one instant
 
@@ -33,6 +34,7 @@ def record_versions(
         for pk, rota in rotas.items()
         if pk not in last or has_changed(last[pk].spec, rota.spec, now)
     ]
+    on_call_changed(version.schedule_id for version in versions)
     return len(ScheduleVersion.objects.bulk_create(versions, ignore_conflicts=True))
 
 

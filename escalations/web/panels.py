@@ -22,7 +22,11 @@ def on_call_panel(request: HttpRequest) -> HttpResponse:
     """Who is on call now, in the person's own schedules first."""
     schedules = list(selectors.listed_schedules(cast(User, request.user))[: SHOWN_SCHEDULES + 1])
     duties = selectors.on_call_in(schedules[:SHOWN_SCHEDULES], now=timezone.now())
-    context = {"duties": duties, "has_more": len(schedules) > SHOWN_SCHEDULES}
+    context = {
+        "duties": duties,
+        "has_more": len(schedules) > SHOWN_SCHEDULES,
+        "holds_until": min((duty.until for duty in duties if duty.until), default=None),
+    }
     return render(request, "escalations/on_call_panel.html", context)
 
 

@@ -51,8 +51,10 @@ def schedules(request: HttpRequest) -> HttpResponse:
     page = pages.get_page(read_id(request.GET.get("page", "")) or 1)
     query = {"show": "mine" if only_mine else "", "q": text}
     now = timezone.now()
+    rows = duty_rows(list(page.object_list), now=now)
     context = {
-        "rows": duty_rows(list(page.object_list), now=now),
+        "rows": rows,
+        "holds_until": min((row.duty.until for row in rows if row.duty.until), default=None),
         "now": now,
         "page_text": f"Page {page.number} of {pages.num_pages}",
         "only_mine": only_mine,

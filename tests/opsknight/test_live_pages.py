@@ -1,6 +1,7 @@
 """Open pages follow the stream: rows, lists, panels, and what happens when it breaks."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -261,6 +262,20 @@ def test_page_fetches_itself_when_it_is_told_to(page: Page, site: Site, name: st
 
     expect(page.get_by_text("new", exact=True)).to_be_visible()
     expect(page.locator(".row")).to_have_count(2)
+
+
+def test_panel_fetches_itself_when_what_it_shows_ends(page: Page, site: Site) -> None:
+    page.clock.install()
+    ends_at = datetime.now(UTC) + timedelta(seconds=30)
+    mark = f'<span hidden data-refresh-at="{ends_at.isoformat()}"></span>'
+    site.pages["/panel/"] = Answer("new")
+    show(page, site, PANEL.format(topics="oncall").replace("old", f"old{mark}"))
+    page.clock.run_for(20_000)
+    expect(page.get_by_text("old")).to_be_visible()
+
+    page.clock.run_for(13_000)
+
+    expect(page.get_by_text("new", exact=True)).to_be_visible()
 
 
 def test_list_with_ticked_rows_is_not_fetched_again(page: Page, site: Site) -> None:

@@ -58,3 +58,13 @@ def test_event_carries_the_row_as_it_is_now(live: LiveServer, cast: dict[str, Us
     assert event["status"] == "triggered"
     assert event["version"] == incident.version
     assert "Disk full" in event["row"]
+
+
+def test_change_of_a_schedule_is_heard_by_everybody_and_names_nothing(
+    live: LiveServer, cast: dict[str, User]
+) -> None:
+    pages = [live.open_page(cast["bob"]), live.open_page(cast["eve"])]
+
+    live.publish("oncall", 7)
+
+    assert [page.wait_for("oncall") for page in pages] == [[{}], [{}]]

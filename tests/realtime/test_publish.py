@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 import redis
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
+from escalations.services.history import record_versions
+from escalations.services.overrides import OverrideInput, add_override
 from realtime.publish import BUS, incidents_changed, notices_changed, read_change
+from tests.factories import ScheduleFactory, UserFactory
 
 
 class Bus:
@@ -46,6 +51,36 @@ def test_change_that_is_rolled_back_is_not_published(bus: Bus) -> None:
     with transaction.atomic():
         notices_changed([1])
         transaction.set_rollback(True)
+
+    assert bus.next(within=0.05) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_override_is_published_because_somebody_else_is_on_call(bus: Bus) -> None:
+    bob, now = UserFactory(name="Bob"), timezone.now()
+    schedule = ScheduleFactory()
+    record_versions([schedule.pk], now=now)
+    assert bus.next() == ("oncall", [schedule.pk])
+
+    add_override(
+        schedule=schedule,
+        wanted=OverrideInput(
+            kind="add", starts_at=now, ends_at=now + timedelta(hours=1), user_id=bob.pk
+        ),
+        actor=bob,
+        now=now,
+    )
+
+    assert bus.next() == ("oncall", [schedule.pk])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_schedule_that_stays_as_it_was_is_not_published(bus: Bus) -> None:
+    schedule = ScheduleFactory()
+    record_versions([schedule.pk], now=timezone.now())
+    bus.next()
+
+    record_versions([schedule.pk], now=timezone.now())
 
     assert bus.next(within=0.05) is None
 

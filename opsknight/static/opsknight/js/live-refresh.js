@@ -1,11 +1,17 @@
 // Elements with data-live-refresh="topic topic" and hx-get fetch themselves again when a topic is
-// heard: gathered (250 ms), spread (up to 250 ms), at most once a second each.
+// heard: gathered (250 ms), spread (up to 250 ms), at most once a second each. What they show may
+// hold until an instant that is known: data-refresh-at="2026-11-23T12:00:00Z" inside.
 const GATHER_MS = 250;
 const JITTER_MS = 250;
 const AT_MOST_EVERY_MS = 1000;
 const TYPING = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
 
+const HANDOFF_SPREAD_MS = 2000;
+const LONGEST_WAIT_MS = 3_600_000; // a sleeping machine counts no time: look again every hour
+const CLOCK_AHEAD_MS = 15_000; // our clock may be ahead of the server's: then do not ask at once
+
 const states = new WeakMap(); // element -> {timer, last}
+const awaited = new WeakSet(); // elements with data-refresh-at
 
 export function refreshTopic(topic) {
   for (const element of document.querySelectorAll(`[data-live-refresh~="${CSS.escape(topic)}"]`)) {
@@ -45,3 +51,27 @@ function refresh(element, state) {
 function isTypedIn(element) {
   return element.contains(document.activeElement) && document.activeElement.matches(TYPING);
 }
+
+// --- Until when what is shown holds --------------------------------------------------------------
+
+function awaitAll() {
+  for (const mark of document.querySelectorAll("[data-refresh-at]")) {
+    if (awaited.has(mark)) continue;
+    awaited.add(mark);
+    awaitOne(mark, Date.parse(mark.dataset.refreshAt));
+  }
+}
+
+function awaitOne(mark, at) {
+  const left = at - Date.now();
+  const wait = left > 0 ? left : CLOCK_AHEAD_MS;
+  setTimeout(() => {
+    const element = mark.closest("[data-live-refresh]");
+    if (!mark.isConnected || !element) return;
+    if (wait > LONGEST_WAIT_MS) awaitOne(mark, at);
+    else schedule(element, Math.random() * HANDOFF_SPREAD_MS);
+  }, Math.min(wait, LONGEST_WAIT_MS));
+}
+
+awaitAll();
+document.addEventListener("htmx:afterSettle", awaitAll);
