@@ -96,6 +96,7 @@ app.conf.beat_schedule = {
     "open missed heartbeats": _sweep("incidents.tasks.open_missed_heartbeats", 5, "escalations"),
     "prune deliveries": _sweep("incidents.tasks.prune_deliveries", 300, "default"),
     "cancel settled pages": _sweep("notifications.tasks.cancel_settled_pages", 10, "default"),
+    "edit what chats show": _sweep("notifications.tasks.edit_posts", 2, "slack"),
     "tell the assigned": _sweep("notifications.tasks.notify_assigned", 5, "default"),
     "follow maintenance": _sweep("incidents.tasks.follow_maintenance", 5, "escalations"),
     "resolve what is quiet": _sweep("incidents.tasks.resolve_quiet", 10, "default"),

@@ -4,7 +4,7 @@ from celery import shared_task
 from celery.worker import state as worker_state
 from django.utils import timezone
 
-from notifications.services import assignments, delivery, settling
+from notifications.services import assignments, delivery, post_edits, settling
 
 
 @shared_task(name="notifications.tasks.deliver_due")
@@ -32,6 +32,15 @@ def notify_assigned() -> None:
     Safe to run twice because the cause of a page names the assignment and is unique per person.
     """
     assignments.notify_assigned(now=timezone.now())
+
+
+@shared_task(name="notifications.tasks.edit_posts")
+def edit_posts() -> None:
+    """Let messages in chats show what has become of their incidents.
+
+    Safe to run twice because a message is claimed under a lease before it is edited.
+    """
+    post_edits.edit_posts(now=timezone.now())
 
 
 def _worker_stays() -> bool:

@@ -23,6 +23,7 @@ class Wake(StrEnum):
     DELIVER = "notifications.tasks.deliver_due"
     CANCEL_SETTLED = "notifications.tasks.cancel_settled_pages"
     NOTIFY_ASSIGNED = "notifications.tasks.notify_assigned"
+    EDIT_POSTS = "notifications.tasks.edit_posts"
 
 
 DEFAULT_QUEUES = {
@@ -30,6 +31,7 @@ DEFAULT_QUEUES = {
     Wake.DELIVER: "default",
     Wake.CANCEL_SETTLED: "default",
     Wake.NOTIFY_ASSIGNED: "default",
+    Wake.EDIT_POSTS: "slack",
 }
 
 

@@ -1051,9 +1051,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="postedmessage",
             index=models.Index(
-                condition=models.Q(("edit_at__isnull", False)),
-                fields=["edit_at"],
-                name="posted_message_to_edit",
+                condition=models.Q(("shown", "resolved"), _negated=True),
+                fields=["incident"],
+                name="posted_message_unsettled",
             ),
         ),
         migrations.AddConstraint(

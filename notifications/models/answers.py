@@ -93,7 +93,7 @@ class PostedMessage(models.Model):
     message_id = models.CharField(max_length=100)  # Slack's ts
     # What it shows, so that only changes are sent: "<status>" or "escalated".
     shown = models.CharField(max_length=32)
-    # Something changed since: to be edited from then on.
+    # Not to be edited before: somebody is at it, or a failed edit is to be tried again.
     edit_at = models.DateTimeField(null=True)
     edits_failed = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
@@ -105,10 +105,11 @@ class PostedMessage(models.Model):
             ),
         )
         indexes = (
+            # Those that may still have to be edited: their incidents are open, or just resolved.
             models.Index(
-                fields=["edit_at"],
-                condition=models.Q(edit_at__isnull=False),
-                name="posted_message_to_edit",
+                fields=["incident"],
+                condition=~models.Q(shown="resolved"),
+                name="posted_message_unsettled",
             ),
         )
 

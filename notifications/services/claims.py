@@ -16,6 +16,7 @@ from notifications.channels.base import (
     Place,
 )
 from notifications.models import Notification
+from notifications.services.posts import with_chat_facts
 from notifications.services.settling import (
     NOW,
     WANTED,
@@ -103,7 +104,10 @@ def claim_pages(*, channel: str, limit: int) -> list[Page]:
 
 
 def _load(ids: list[int]) -> list[Page]:
-    """All that sending takes; one query. The secret stays encrypted: see WebhookChannel."""
+    """All that sending takes; one query, up to two more for chats.
+
+    The secret stays encrypted: see WebhookChannel.
+    """
     if not ids:
         return []
     rows = (
@@ -118,7 +122,7 @@ def _load(ids: list[int]) -> list[Page]:
         )
         .order_by("turn", "due_at", "pk")
     )
-    return [_page_of(row) for row in rows]
+    return with_chat_facts([_page_of(row) for row in rows])
 
 
 def _page_of(row: Notification) -> Page:
@@ -134,7 +138,7 @@ def _page_of(row: Notification) -> Page:
         maybe_duplicate=row.maybe_duplicate,
         reason=row.reason,
         recipient=Place(place.pk, place.name) if place else _person(row.user),
-        incident=_paged(row.incident) if row.incident else None,
+        incident=paged_incident(row.incident) if row.incident else None,
         notice=None if row.incident else Notice(row.subject, row.text, row.link, row.details),
         event=_event(row),
         cannot_send=_obstacle(row),
@@ -147,7 +151,8 @@ def _event(row: Notification) -> Event | None:
     return Event(**row.details["event"], template=row.details.get("template", ""))
 
 
-def _paged(incident: Incident) -> PagedIncident:
+def paged_incident(incident: Incident) -> PagedIncident:
+    """What messages tell about it; its service and assignee are loaded."""
     return PagedIncident(
         id=incident.pk,
         title=incident.title,

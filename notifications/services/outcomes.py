@@ -16,6 +16,7 @@ from notifications.channels.base import Message, Page
 from notifications.models import DeliveryAttempt, Notification, SandboxMessage
 from notifications.services.claims import MAX_ATTEMPTS
 from notifications.services.failing import Failure, entry_data, give_up_all
+from notifications.services.posts import record_posts
 from notifications.services.routing import Call, Route
 from notifications.services.unreached import tell_unreached
 from realtime.publish import incidents_changed, notices_changed
@@ -58,6 +59,7 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> None:
         DeliveryAttempt.objects.bulk_create(
             attempt for row, outcome in pairs for attempt in _attempts(row, outcome)
         )
+        record_posts((outcome.page, outcome.route) for _, outcome in pairs)
         SandboxMessage.objects.bulk_create(
             _sandbox_message(row, outcome.message)
             for row, outcome in pairs

@@ -1,0 +1,165 @@
+"""Edits messages in chats whose incidents have moved on since.
+
+What a message must show follows from the incident alone, so nothing has to tell us of a change: a
+sweep looks at the messages of open incidents, which are few.
+"""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from incidents.models import TimelineEntry
+from notifications.channels import CHANNELS
+from notifications.channels.base import SEND_SECONDS, CardChannel, DeliveryError, Message, Posted
+from notifications.models import PostedMessage
+from notifications.providers import PROVIDERS
+from notifications.providers.base import ProviderConfig
+from notifications.services.accounts import find_account
+from notifications.services.claims import paged_incident
+from notifications.services.settling import NOW
+
+logger = logging.getLogger(__name__)
+
+BATCH = 50
+PARALLEL = 5
+# Every batch takes at most BATCH / PARALLEL calls one after another.
+LEASE_SECONDS = SEND_SECONDS * BATCH / PARALLEL
+MAX_FAILURES = 8
+FIRST_BACKOFF = timedelta(seconds=5)
+Kind = TimelineEntry.Kind
+# Which entry of the timeline says who did it.
+SAYS = {
+    "acknowledged": Kind.ACKNOWLEDGED,
+    "resolved": Kind.RESOLVED,
+    "escalated": Kind.ESCALATED,
+}
+
+# "escalated": a step was taken after the message was posted.
+_CLAIM = f"""
+WITH looked_at AS (
+    SELECT p.id, p.shown, CASE
+        WHEN i.status = 'triggered' AND EXISTS (
+            SELECT FROM incidents_timelineentry t
+            WHERE t.incident_id = i.id AND t.kind = 'escalated' AND t.at > p.created_at
+        ) THEN 'escalated' ELSE i.status END AS due
+    FROM notifications_postedmessage p JOIN incidents_incident i ON i.id = p.incident_id
+    WHERE p.shown <> 'resolved' AND (p.edit_at IS NULL OR p.edit_at <= {NOW})
+), stale AS (
+    SELECT p.id, l.due FROM notifications_postedmessage p JOIN looked_at l ON l.id = p.id
+    WHERE l.shown <> l.due AND p.shown = l.shown
+        AND (p.edit_at IS NULL OR p.edit_at <= {NOW})
+    ORDER BY p.id
+    LIMIT %(limit)s
+    FOR UPDATE OF p SKIP LOCKED
+)
+UPDATE notifications_postedmessage p
+SET edit_at = {NOW} + %(lease)s * interval '1 second'
+FROM stale WHERE p.id = stale.id
+RETURNING p.id, stale.due
+"""  # noqa: S608 - put together from constants
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One message and what it is to say."""
+
+    post: PostedMessage
+    due: str  # what it then shows
+    message: Message
+    account: ProviderConfig | None  # that posted it, if it is still there
+
+
+def edit_posts(*, now: datetime) -> int:
+    """Edit a batch of messages that show what is over; returns how many were looked at.
+
+    Claimed under a lease (`edit_at`), sent in parallel without the database, then recorded. A
+    change whose edit fails for good is skipped and logged; the next change is shown again.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {"limit": BATCH, "lease": LEASE_SECONDS})
+        due: dict[int, str] = dict(cursor.fetchall())
+    if not due:
+        return 0
+    edits = _edits(due)
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="edit") as pool:
+        failures = list(pool.map(_send, edits))
+    for edit, failure in zip(edits, failures, strict=True):
+        _record(edit, failure, now)
+    return len(edits)
+
+
+def _edits(due: dict[int, str]) -> list[Edit]:
+    """What to say in each message; two queries. What cannot be edited at all is passed over."""
+    posts = list(
+        PostedMessage.objects.filter(pk__in=due)
+        .select_related("incident__service", "incident__assignee")
+        .order_by("pk")
+    )
+    entries = _last_entries(posts, due)
+    edits = []
+    for post in posts:
+        channel, shown = CHANNELS[post.channel], due[post.pk]
+        said = entries.get((post.incident_id, shown), "")
+        if not said and shown in SAYS:
+            logger.error(
+                "Nothing on the timeline says who %s incident %s.", shown, post.incident_id
+            )
+        assert isinstance(channel, CardChannel)  # noqa: S101 — nothing else is recorded
+        message = channel.render_card(
+            paged_incident(post.incident), address=post.address, shown=shown, said=said
+        )
+        edits.append(Edit(post, shown, message, find_account(post.provider)))
+    return edits
+
+
+def _last_entries(
+    posts: Sequence[PostedMessage], due: dict[int, str]
+) -> dict[tuple[int, str], str]:
+    """By incident and what is shown: the last sentence about it."""
+    kinds = {kind: shown for shown, kind in SAYS.items() if shown in due.values()}
+    rows = (
+        TimelineEntry.objects.filter(
+            incident_id__in={post.incident_id for post in posts}, kind__in=kinds
+        )
+        .order_by("incident_id", "kind", "-at", "-pk")
+        .distinct("incident_id", "kind")
+        .values_list("incident_id", "kind", "message")
+    )
+    return {(pk, kinds[Kind(kind)]): message for pk, kind, message in rows}
+
+
+def _send(edit: Edit) -> DeliveryError | None:
+    """Edit one message; returns what went wrong. Never touches the database."""
+    post, account = edit.post, edit.account
+    try:
+        if account is None or not PROVIDERS[account.kind].edits:
+            return DeliveryError("The account that posted it is gone.", permanent=True)
+        posted = Posted(post.provider, post.place, post.message_id)
+        PROVIDERS[account.kind].edit(edit.message, config=account, posted=posted)
+    except DeliveryError as error:
+        return error
+    except Exception:
+        # The outermost edge of one edit: a defect here must not stop the others.
+        logger.exception("Message %s could not be edited.", post.pk)
+        return DeliveryError("OpsKnight could not build or send the edit; see its log.")
+    return None
+
+
+def _record(edit: Edit, failure: DeliveryError | None, now: datetime) -> None:
+    failures = edit.post.edits_failed + 1
+    rows = PostedMessage.objects.filter(pk=edit.post.pk)
+    if failure is None:
+        rows.update(shown=edit.due, edit_at=None, edits_failed=0)
+    elif failure.permanent or failures >= MAX_FAILURES:
+        logger.error(
+            "Message %s about incident %s does not show %s: %s",
+            edit.post.pk, edit.post.incident_id, edit.due, failure,
+        )  # fmt: skip
+        rows.update(shown=edit.due, edit_at=None, edits_failed=0)
+    else:
+        wait = failure.retry_after or FIRST_BACKOFF * 2 ** (failures - 1)
+        rows.update(edit_at=now + wait, edits_failed=failures)
