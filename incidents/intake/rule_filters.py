@@ -8,6 +8,7 @@ from incidents.intake.rule_values import (
     Missing,
     RuleFailed,
     Scope,
+    as_json,
     as_text,
     cut,
     number,
@@ -65,6 +66,11 @@ def _join(scope: Scope, value: Any, between: Any = "") -> str:
         pieces.append(cut(as_text(item, scope)))
         length += len(pieces[-1]) + len(gap)
     return gap.join(pieces)[:MAX_TEXT]
+
+
+def _to_json(scope: Scope, value: Any) -> str:
+    scope.spend_on(value)
+    return as_json(value, scope)
 
 
 def _length(scope: Scope, value: Any) -> int:
@@ -157,6 +163,7 @@ FILTERS: Final[dict[str, Named]] = {
     "startswith": Named(_starts, 1, 1),
     "string": Named(_text_filter(str)),
     "title": Named(_text_filter(str.title)),
+    "tojson": Named(_to_json),
     "trim": Named(_text_filter(str.strip)),
     "truncate": Named(_truncate, 0, 1),
     "upper": Named(_text_filter(str.upper)),

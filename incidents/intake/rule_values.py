@@ -1,5 +1,6 @@
 """The values that rules work with: data only, of bounded size, within a bounded amount of work."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -123,10 +124,15 @@ def as_text(value: object, scope: Scope) -> str:
             scope.note(value)
             return ""
         case list() | Mapping():
-            writer = _Writer(scope.work)
-            writer.write(value)
-            return "".join(writer.pieces)[:MAX_TEXT]
+            return as_json(value, scope)
     return _scalar(value)
+
+
+def as_json(value: object, scope: Scope) -> str:
+    """A value in JSON, cut at `MAX_TEXT`; what is missing is null."""
+    writer = _Writer(scope.work)
+    writer.write(None if isinstance(value, Missing) else value)
+    return "".join(writer.pieces)[:MAX_TEXT]
 
 
 def number(value: object) -> int | float:
@@ -188,7 +194,7 @@ class _Writer:
         elif isinstance(value, list):
             self._write_list(value, depth)
         elif isinstance(value, str):
-            self.add('"' + cut(value).replace("\\", "\\\\").replace('"', '\\"') + '"')
+            self.add(json.dumps(cut(value), ensure_ascii=False))
         else:
             self.add("null" if value is None else _scalar(value))
 

@@ -54,6 +54,8 @@ def holds(expression: str, **sent: Any) -> bool:
         ("{{ title[:2] }}{{ title|first }}{{ title|last }}{{ tags|length }}", "DiDk2"),
         ("{{ 'a-b'|replace('-', '+')|title }}", "A+B"),
         ("{{ ' x '|trim }}{{ 'abcdef'|truncate(3) }}{{ 'aB'|capitalize }}", "xab…Ab"),
+        ("{{ 'say \"x\"'|tojson }} {{ tags|tojson }}", '"say \\"x\\"" ["prod", "eu"]'),
+        ("{{ value|tojson }} {{ nothing|tojson }} {{ nope|tojson }}", "97.5 null null"),
         ("{% if value > 90 %}high{% elif value > 50 %}mid{% else %}low{% endif %}", "high"),
         ("{{ 'big' if value > 90 else 'small' }}", "big"),
         ("{{ {'error': 'E', 'info': 'I'}[event.severity] }}", "E"),
