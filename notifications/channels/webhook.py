@@ -14,11 +14,13 @@ from django.utils import timezone
 from notifications.channels.base import (
     Channel,
     DeliveryError,
+    Event,
     Message,
     Notice,
     Page,
     PagedIncident,
 )
+from notifications.channels.webhook_body import BadTemplate, render_body
 from notifications.models import Notification
 from notifications.models.preferences import validate_webhook_address
 from opsknight.encryption import CannotDecrypt, decrypt
@@ -31,12 +33,13 @@ class WebhookChannel(Channel):
     queue = "webhook"
     phrase = "by webhook"
     parallel = 20
+    gathers = False
 
     def render(self, pages: Sequence[Page]) -> Message:
         """Body and headers; the time stamp, and with it the signature, is that of the attempt."""
         page = pages[0]
         _check_address(page.address)
-        body = json.dumps(payload_of(page), separators=(",", ":")).encode()
+        body = _body_of(page)
         stamp = str(time.time_ns() // 1_000_000)
         headers = {
             "Content-Type": "application/json",
@@ -48,6 +51,16 @@ class WebhookChannel(Channel):
         if secret:
             headers["X-OpsKnight-Signature"] = sign(secret, stamp, body)
         return Message(address=page.address, text=body.decode(), raw=body, headers=headers)
+
+
+def _body_of(page: Page) -> bytes:
+    payload = payload_of(page)
+    if page.event is None or not page.event.template:
+        return json.dumps(payload, separators=(",", ":")).encode()
+    try:
+        return render_body(page.event.template, payload)
+    except BadTemplate as error:
+        raise DeliveryError(f"The template of the body: {error}", permanent=True) from error
 
 
 def _check_address(address: str) -> None:
@@ -71,6 +84,7 @@ def payload_of(page: Page) -> dict[str, Any]:
         "event": {
             "type": _type_of(page),
             "timestamp": timezone.now().astimezone(UTC).isoformat(),
+            **_event(page.event),
             "reason": page.reason,
             "maybe_duplicate": page.maybe_duplicate,
         },
@@ -80,6 +94,19 @@ def payload_of(page: Page) -> dict[str, Any]:
         },
         **({"incident": _incident(page.incident)} if page.incident else {}),
         **({"notice": _notice(page.notice)} if page.notice else {}),
+    }
+
+
+def _event(event: Event | None) -> dict[str, Any]:
+    """What happened, and when; of a page nothing more than that it is one."""
+    if event is None:
+        return {}
+    return {
+        "id": event.id,
+        "type": event.type,
+        "timestamp": event.at,
+        "message": event.message,
+        "actor": event.actor,
     }
 
 

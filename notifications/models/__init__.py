@@ -6,7 +6,7 @@ from notifications.models.outbox import DeliveryAttempt, Notification, SandboxMe
 from notifications.models.people import Absence, PagingPreferences, VerificationCode
 from notifications.models.preferences import ContactMethod, NotificationRule
 from notifications.models.providers import Provider
-from notifications.models.subscriptions import EventSubscription
+from notifications.models.subscriptions import EventCursor, EventSubscription
 
 __all__ = [
     "Absence",
@@ -14,6 +14,7 @@ __all__ = [
     "ContactMethod",
     "DeliveryAttempt",
     "Destination",
+    "EventCursor",
     "EventSubscription",
     "InboundReply",
     "Notification",

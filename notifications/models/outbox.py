@@ -60,6 +60,14 @@ class Notification(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="notifications"
     )
+    # Who is away, and in whose place the person is paged.
+    in_place_of = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,
+    )
     destination = models.ForeignKey(  # found by the index notification_of_destination
         Destination,
         on_delete=models.CASCADE,
@@ -207,6 +215,13 @@ class Notification(models.Model):
                 F("created_at").desc(),
                 condition=Q(destination__isnull=False),
                 name="notification_of_destination",
+            ),
+            # The log of messages: what is not finished first (NULLs come first), then the newest.
+            models.Index(
+                F("finished_at").desc(),
+                F("id").desc(),
+                condition=~Q(channel="in_app"),
+                name="notification_log",
             ),
             # Which row a provider's receipt is about.
             models.Index(

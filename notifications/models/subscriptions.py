@@ -41,3 +41,22 @@ class EventSubscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.destination} follows {self.service or self.team}"
+
+
+class EventCursor(models.Model):
+    """How far the timeline has been read for those who follow it; one row.
+
+    Entries become visible when their transaction ends, so a lower number may appear after a higher
+    one. The cursor follows only when every transaction of that time has ended.
+    """
+
+    # Every entry up to this one has been read, and none can appear below it any more.
+    read_until = models.BigIntegerField()
+    # The newest entry that was there at `seen_at`, and the first transaction after those that were
+    # under way then (`pg_snapshot_xmax`).
+    seen_until = models.BigIntegerField()
+    seen_before_xid = models.BigIntegerField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"read until {self.read_until}"

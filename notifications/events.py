@@ -1,0 +1,51 @@
+"""What can be followed: the names under which destinations hear of what happens to incidents."""
+
+from datetime import UTC
+from typing import Any, Final
+
+from incidents.models import TimelineEntry
+from notifications.channels.base import Event
+
+Kind = TimelineEntry.Kind
+
+# Alerts that join, and what becomes of single pages, are not among them: a storm would be passed on.
+EVENTS: Final[dict[TimelineEntry.Kind, str]] = {
+    Kind.TRIGGERED: "incident.triggered",
+    Kind.ACKNOWLEDGED: "incident.acknowledged",
+    Kind.UNACKNOWLEDGED: "incident.unacknowledged",
+    Kind.ESCALATED: "incident.escalated",
+    Kind.NOBODY_TO_PAGE: "incident.nobody_to_page",
+    Kind.ESCALATION_ENDED: "incident.escalation_ended",
+    Kind.REASSIGNED: "incident.reassigned",
+    Kind.NOTE: "incident.note",
+    Kind.CHANGED: "incident.changed",
+    Kind.MAINTENANCE: "incident.maintenance",
+    Kind.RESOLVED: "incident.resolved",
+}
+LABELS: Final = {
+    "incident.triggered": "Triggered",
+    "incident.acknowledged": "Acknowledged",
+    "incident.unacknowledged": "Acknowledgement withdrawn",
+    "incident.escalated": "Escalated",
+    "incident.nobody_to_page": "Nobody to page",
+    "incident.escalation_ended": "Escalation ended",
+    "incident.reassigned": "Reassigned",
+    "incident.note": "Note",
+    "incident.changed": "Changed",
+    "incident.maintenance": "Maintenance",
+    "incident.resolved": "Resolved",
+}
+
+
+def event_of(entry: TimelineEntry) -> Event:
+    """What followers are told of an entry whose kind is one of EVENTS."""
+    actor: dict[str, Any] | None = None
+    if entry.actor_label:
+        actor = {"id": entry.actor_id, "name": entry.actor_label}
+    return Event(
+        id=entry.pk,
+        type=EVENTS[TimelineEntry.Kind(entry.kind)],
+        at=entry.at.astimezone(UTC).isoformat(),
+        message=entry.message,
+        actor=actor,
+    )
