@@ -33,6 +33,11 @@ SWEPT_CHANNELS = {
     "voice": "voice",
     "whatsapp": "whatsapp",
     "slack": "slack",
+    "push": "push",
+    "teams": "teams",
+    "google_chat": "google_chat",
+    "discord": "discord",
+    "telegram": "telegram",
     "webhook": "webhook",
     "in_app": "default",
 }

@@ -1,10 +1,15 @@
 """The channels by name."""
 
 from notifications.channels.base import Channel
+from notifications.channels.discord import DiscordChannel
 from notifications.channels.email import EmailChannel
+from notifications.channels.google_chat import GoogleChatChannel
 from notifications.channels.in_app import InAppChannel
+from notifications.channels.push import PushChannel
 from notifications.channels.slack import SlackChannel
 from notifications.channels.sms import SmsChannel
+from notifications.channels.teams import TeamsChannel
+from notifications.channels.telegram import TelegramChannel
 from notifications.channels.voice import VoiceChannel
 from notifications.channels.webhook import WebhookChannel
 from notifications.channels.whatsapp import WhatsAppChannel
@@ -17,6 +22,11 @@ CHANNELS: dict[str, Channel] = {
         VoiceChannel(),
         WhatsAppChannel(),
         SlackChannel(),
+        PushChannel(),
+        TeamsChannel(),
+        GoogleChatChannel(),
+        DiscordChannel(),
+        TelegramChannel(),
         WebhookChannel(),
         InAppChannel(),
     )

@@ -57,6 +57,8 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 # Ids in Slack: of a channel (C, G, D), a member (U, W) or a user group (S).
 SLACK_ID = re.compile(r"[CGDUWS][A-Z0-9]{7,20}")
 MAX_ADDRESS_LENGTH = 1000  # endpoints of web push are long
+# A chat in Telegram: the number of a person (positive) or a group (negative), or a public @name.
+TELEGRAM_CHAT = re.compile(r"-?[1-9][0-9]{0,18}|@[A-Za-z][A-Za-z0-9_]{3,31}")
 
 
 class ContactMethod(models.Model):
@@ -152,6 +154,8 @@ def clean_number(number: str) -> str:
         raise ValidationError("Write the number with its country, such as +49 151 23456789.")
     return plain
 
+        elif channel == Channel.TELEGRAM:
+            validate_telegram_chat(address)
 
 def validate_slack_id(address: str) -> None:
     """Names change and ids do not; raises ValidationError."""
@@ -181,6 +185,20 @@ def validate_webhook_address(address: str) -> None:
             "Leave user and password out of the address; the signature proves who sends."
         )
     if not address.isascii() or not address.isprintable() or " " in address:
+def is_telegram_chat(address: str) -> bool:
+    """Whether an address is a chat in Telegram."""
+    return TELEGRAM_CHAT.fullmatch(address) is not None
+
+
+def validate_telegram_chat(address: str) -> None:
+    """The number of a chat, or the @name of a public one; raises ValidationError."""
+    if not is_telegram_chat(address):
+        raise ValidationError(
+            "Enter the number of the chat, such as -1001234567890: add the bot to the group and "
+            "write /id there."
+        )
+
+
         raise ValidationError("Write other than plain characters as %XX, names as xn--….")
 
 

@@ -1,0 +1,46 @@
+"""Discord's webhooks. https://discord.com/developers/docs/resources/webhook#execute-webhook"""
+
+from dataclasses import replace
+from datetime import timedelta
+from math import isfinite
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+from notifications.channels.base import DeliveryError, Message
+from notifications.outgoing_http import Answer
+from notifications.providers.answers import MAX_PATIENCE, check_answer
+from notifications.providers.chat_hooks import ChatHookProvider, document_of
+
+
+class DiscordProvider(ChatHookProvider):
+    """Asks to wait until the message is stored: without that, a lost one would look taken."""
+
+    kind = "discord"
+    label = "Discord"
+    channels = ("discord",)
+
+    def addressed(self, message: Message, idempotency_key: UUID) -> Message:
+        """With `wait=true`, beside a `thread_id` that somebody may have put there."""
+        parts = urlsplit(message.address)
+        kept = [pair for pair in parts.query.split("&") if pair and not pair.startswith("wait=")]
+        query = "&".join([*kept, "wait=true"])
+        return replace(message, address=urlunsplit(parts._replace(query=query, fragment="")))
+
+    def check(self, answer: Answer) -> str:
+        """A stored message has an id. How long to wait is in the body of a 429, in seconds."""
+        document = document_of(answer)
+        if answer.status == 429:
+            wait = _wait_of(document.get("retry_after"))
+            if wait is not None:
+                raise DeliveryError("Answered 429.", retry_after=wait)
+        check_answer(answer.status, answer.headers.get("retry-after", ""))
+        if "id" not in document:
+            raise DeliveryError("Discord answered without a message.", may_have_arrived=True)
+        return str(document["id"])
+
+
+def _wait_of(seconds: object) -> timedelta | None:
+    """The number that Discord gave, never longer than MAX_PATIENCE; None for what is none."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not isfinite(seconds):
+        return None
+    return timedelta(seconds=min(max(seconds, 0), MAX_PATIENCE.total_seconds()))
