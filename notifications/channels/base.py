@@ -117,6 +117,8 @@ class Page:
     reply_code: int | None = None  # by which an answer by SMS names the incident
     posted: Posted | None = None  # where this address of a chat shows the incident already
     members: tuple[str, ...] = ()  # of the chat, who are on call; only for a user group
+    turn: int = 0  # see notifications.turns
+    bundle: UUID | None = None  # the message that it went out in before
 
     @property
     def title(self) -> str:
@@ -162,12 +164,18 @@ class Message:
 
 
 class Postponed(Exception):
-    """Not now, and nobody's fault: the pages go back to wait. Counts as no attempt."""
+    """Not now, and nobody's fault: the pages go back to wait. Counts as no attempt.
 
-    def __init__(self, wait: Notification.Wait, until: datetime) -> None:
+    `is_for_address`: so does everything else that is due to the same address.
+    """
+
+    def __init__(
+        self, wait: Notification.Wait, until: datetime, *, is_for_address: bool = False
+    ) -> None:
         super().__init__(f"waits {wait.label} until {until:%H:%M:%S}")
         self.wait = wait
         self.until = until
+        self.is_for_address = is_for_address
 
 
 class DeliveryError(Exception):
@@ -203,7 +211,9 @@ class Channel(ABC):
     name: ClassVar[str]
     queue: ClassVar[str]  # Celery queue of its deliveries
     phrase: ClassVar[str]  # "Page sent to Bob <phrase>"
-    parallel: ClassVar[int]  # sends at the same time, per running task
+    parallel: ClassVar[int]  # sends at the same time, per process
+    # Whether several pages of a service may become one message, see notifications.bundling.
+    gathers: ClassVar[bool] = True
 
     @abstractmethod
     def render(self, pages: Sequence[Page]) -> Message:
@@ -215,6 +225,8 @@ class Channel(ABC):
 
 class CardChannel(Channel):
     """A chat in which the message about an incident is edited when the incident moves on."""
+
+    gathers = False  # each incident has a message of its own
 
     @abstractmethod
     def render_card(

@@ -12,6 +12,7 @@ class InAppChannel(Channel):
     queue = "default"
     phrase = "in the app"
     parallel = 50
+    gathers = False
 
     def render(self, pages: Sequence[Page]) -> Message:
         """The notice's title; its page shows more."""

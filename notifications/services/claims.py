@@ -15,6 +15,7 @@ from notifications.channels.base import (
     Person,
     Place,
 )
+from notifications.health import Health, health_of
 from notifications.models import Notification
 from notifications.services.posts import with_chat_facts
 from notifications.services.settling import (
@@ -30,37 +31,66 @@ from opsknight.models import User
 LEASE_SECONDS = 30
 assert LEASE_SECONDS > SEND_SECONDS  # noqa: S101
 MAX_ATTEMPTS = 8
+LAST_TURN = 32_767
 
-# Rows whose worker died come first, then due ones, first turns first, oldest first. Each is decided
-# on here: sent if it is still wanted, and if no other page of this batch says the same to the same
-# address.
+# Rows whose worker died come first, with what went out in the same message; then due ones, first
+# turns first, longest due first, each with the other due pages of its service to its address. Each
+# is decided on here: sent if it is still wanted, and if no other page of this batch says the same
+# to the same address.
 _COLUMNS = (
     "id, state, incident_id, user_id, destination_id, address, reason, cause, delay_minutes, "
     "needs_own_ack, claims, attempts, created_at"
 )
+_OF_MATE = ", ".join(f"m.{column.strip()}" for column in _COLUMNS.split(","))
 _CLAIM = f"""
 WITH expired AS (
-    SELECT {_COLUMNS}
+    SELECT {_COLUMNS}, bundle
     FROM notifications_notification
     WHERE channel = %(channel)s AND state = 'sending' AND leased_until <= {NOW}
     ORDER BY leased_until
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
+), expired_mates AS (
+    SELECT {_OF_MATE}
+    FROM notifications_notification m
+    WHERE m.channel = %(channel)s AND m.state = 'sending' AND m.leased_until <= {NOW}
+        AND m.bundle IN (SELECT bundle FROM expired)
+        AND m.id NOT IN (SELECT id FROM expired)
+    FOR UPDATE OF m SKIP LOCKED
 ), due AS (
     SELECT {_COLUMNS}
     FROM notifications_notification
     WHERE channel = %(channel)s AND state = 'pending' AND due_at <= {NOW}
+        AND turn <= %(max_turn)s
     ORDER BY turn, due_at, id
     LIMIT %(limit)s - (SELECT count(*) FROM expired)
     FOR UPDATE SKIP LOCKED
+), heads AS (
+    SELECT DISTINCT d.address, d.user_id, d.destination_id, i.service_id
+    FROM due d JOIN incidents_incident i ON i.id = d.incident_id
+    WHERE %(mates)s > 0 AND d.reason = 'escalation'
+), mates AS (
+    SELECT {_OF_MATE}
+    FROM heads h
+    JOIN notifications_notification m ON m.channel = %(channel)s AND m.address = h.address
+        AND m.user_id IS NOT DISTINCT FROM h.user_id
+        AND m.destination_id IS NOT DISTINCT FROM h.destination_id
+    JOIN incidents_incident i ON i.id = m.incident_id AND i.service_id = h.service_id
+    WHERE m.state = 'pending' AND m.due_at <= {NOW} AND m.reason = 'escalation'
+        AND m.id NOT IN (SELECT id FROM due)
+    ORDER BY m.turn, m.due_at, m.id
+    LIMIT %(mates)s
+    FOR UPDATE OF m SKIP LOCKED
 ), decided AS (
     SELECT n.id, n.state, ({WANTED}) IS TRUE AS wanted, row_number() OVER (
         PARTITION BY n.incident_id, n.user_id, n.destination_id, n.address, n.reason,
-            CASE WHEN n.incident_id IS NULL OR n.reason = 'event' THEN n.cause END,
-            ({WANTED}) IS TRUE
+            CASE WHEN n.incident_id IS NULL THEN n.cause END, ({WANTED}) IS TRUE
         ORDER BY n.claims, n.id DESC
     ) = 1 AS newest
-    FROM (TABLE expired UNION ALL TABLE due) n
+    FROM (
+        SELECT {_COLUMNS} FROM expired
+        UNION ALL TABLE expired_mates UNION ALL TABLE due UNION ALL TABLE mates
+    ) n
     LEFT JOIN incidents_incident i ON i.id = n.incident_id
     LEFT JOIN opsknight_user u ON u.id = n.user_id
 )
@@ -81,15 +111,25 @@ RETURNING n.id, n.incident_id, n.channel, d.state, n.state = 'sending', d.wanted
 """  # noqa: S608 - put together from constants
 
 
-def claim_pages(*, channel: str, limit: int) -> list[Page]:
+def claim_pages(
+    *, channel: str, limit: int, mates: int = 0, max_turn: int = LAST_TURN
+) -> list[Page]:
     """Take up to `limit` pages that are due; the caller sends them at once.
 
-    The database's clock decides. Pages that nobody needs any more are cancelled on the way.
-    Two queries; up to three more when something was cancelled or a worker had died.
+    And up to `mates` more that may go out together with these. The database's clock decides. Pages
+    that nobody needs any more are cancelled on the way. Two queries; up to three more when
+    something was cancelled or a worker had died.
     """
+    values = {
+        "channel": channel,
+        "limit": limit,
+        "lease": LEASE_SECONDS,
+        "mates": mates,
+        "max_turn": max_turn,
+    }
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, {"channel": channel, "limit": limit, "lease": LEASE_SECONDS})
+            cursor.execute(_CLAIM, values)
             rows = cursor.fetchall()
         if not rows:
             return []
@@ -116,6 +156,9 @@ def _load(ids: list[int]) -> list[Page]:
         .defer("destination__secret")
         .annotate(
             method_enabled=F("contact_method__enabled"),
+            method_broken=F("contact_method__broken_reason"),
+            method_stopped_at=F("contact_method__stopped_at"),
+            method_verified_at=F("contact_method__verified_at"),
             secret_token=Cast(
                 Coalesce("contact_method__secret", "destination__secret"), TextField()
             ),
@@ -142,6 +185,8 @@ def _page_of(row: Notification) -> Page:
         notice=None if row.incident else Notice(row.subject, row.text, row.link, row.details),
         event=_event(row),
         cannot_send=_obstacle(row),
+        turn=row.turn,
+        bundle=row.bundle,
     )
 
 
@@ -179,10 +224,23 @@ def _obstacle(row: Notification) -> str:
         return "Every attempt ended without an answer."
     if row.destination is not None:
         return "" if row.destination.enabled else "This destination is switched off."
-    if row.channel == "in_app" or row.method_enabled:  # type: ignore[attr-defined]
+    if row.channel == "in_app":
         return ""
     if row.contact_method_id is not None:
-        return "This contact method is switched off."
+        return _method_obstacle(row)
     if row.user is None or row.address != row.user.email:
         return "This contact method was removed."
     return ""
+
+
+def _method_obstacle(row: Notification) -> str:
+    """Why the contact method cannot be used; a code that verifies it goes there all the same."""
+    health = health_of(
+        enabled=row.method_enabled,  # type: ignore[attr-defined]
+        broken_reason=row.method_broken,  # type: ignore[attr-defined]
+        stopped_at=row.method_stopped_at,  # type: ignore[attr-defined]
+        verified_at=row.method_verified_at,  # type: ignore[attr-defined]
+    )
+    if health is Health.UNVERIFIED and row.reason == Notification.Reason.VERIFICATION:
+        return ""
+    return f"This contact method cannot be used: {health.words}." if health.words else ""

@@ -1,17 +1,28 @@
-"""Sends what is due on one channel: claim, send in parallel, record, until nothing is left."""
+"""Sends what is due on one channel: claim, gather, send in parallel, record, until nothing is left.
+
+One run is one loop in one thread, with senders beside it that never touch the database. Whoever
+has news for it (a finished send, a nudge) puts it into its inbox.
+"""
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
+from notifications.bundling import MAX_PAGES, bundle_id, gather
 from notifications.channels import CHANNELS
-from notifications.channels.base import Channel, DeliveryError, Page
+from notifications.channels.base import Channel, DeliveryError, Page, Postponed
+from notifications.models import Notification
 from notifications.providers.base import ProviderConfig
 from notifications.services.accounts import accounts_for
+from notifications.services.admission import Door
 from notifications.services.claims import claim_pages
+from notifications.services.holding import hold_address, hold_channel, mark_bundles
 from notifications.services.outcomes import Outcome, record_outcomes
 from notifications.services.routing import Route, send_message
 
@@ -21,34 +32,125 @@ logger = logging.getLogger(__name__)
 RUN_SECONDS = 20.0
 # While sends are under way, free senders look this often for new pages.
 LOOK_AGAIN_SECONDS = 0.5
+# A run stays for pages that it put back for no longer than this; others are found by the sweep.
+LINGER_SECONDS = 2.5
 # A database that is away this long loses outcomes; the leases then run out and pages repeat.
 RECORD_SECONDS = 10.0
 
+Sent: TypeAlias = Future[list[Outcome]]
+# A finished send, or None: look again.
+Inbox: TypeAlias = SimpleQueue[Sent | None]
 
-def deliver_due(*, channel: str, may_go_on: Callable[[], bool] = lambda: True) -> int:
+
+def deliver_due(
+    *, channel: str, may_go_on: Callable[[], bool] = lambda: True, inbox: Inbox | None = None
+) -> int:
     """Send the due pages of a channel; returns how many went through this run's hands.
 
-    At most `Channel.parallel` at a time, each claimed only when a sender is free: a slow provider
-    holds back its own pages, not the queue. Sending threads never touch the database. Ends early
-    when `may_go_on` says so (the worker is being stopped); what is under way is still finished.
+    At most `Channel.parallel` messages at a time, each claimed only when a sender is free: a slow
+    provider holds back its own pages, not the queue. Ends early when `may_go_on` says so (the
+    worker is being stopped); what is under way is still finished.
     """
-    sender, accounts = CHANNELS[channel], accounts_for(channel)
-    ends_at = time.monotonic() + RUN_SECONDS
-    pages = claim_pages(channel=channel, limit=sender.parallel)
-    count = len(pages)
-    if not pages:
-        return 0
-    with ThreadPoolExecutor(sender.parallel, thread_name_prefix=f"send-{channel}") as pool:
-        under_way = {pool.submit(send_parcel, sender, [page], accounts) for page in pages}
-        while under_way:
-            done, under_way = wait(under_way, LOOK_AGAIN_SECONDS, return_when=FIRST_COMPLETED)
-            _record_patiently(done)
-            free = sender.parallel - len(under_way)
-            if free and time.monotonic() < ends_at and may_go_on():
-                pages = _claim_more(channel, free)
-                count += len(pages)
-                under_way |= {pool.submit(send_parcel, sender, [page], accounts) for page in pages}
-    return count
+    return _Run(CHANNELS[channel], may_go_on, inbox or SimpleQueue()).go()
+
+
+class _Run:
+    def __init__(self, channel: Channel, may_go_on: Callable[[], bool], inbox: Inbox) -> None:
+        self.channel = channel
+        self.accounts = accounts_for(channel.name)
+        self.may_go_on = may_go_on
+        self.inbox = inbox
+        self.ends_at = time.monotonic() + RUN_SECONDS
+        self.under_way = 0
+        self.count = 0
+        self.stays_until = 0.0  # for pages that were put back for a moment
+        self.pool = ThreadPoolExecutor(channel.parallel, thread_name_prefix=f"send-{channel.name}")
+
+    def go(self) -> int:
+        with self.pool:
+            self._take_more(claim_pages)
+            while self.under_way or self._lingers():
+                self._record(self._wait())
+                if self._goes_on():
+                    self._take_more(_claim_if_possible)
+        return self.count
+
+    def _goes_on(self) -> bool:
+        return time.monotonic() < self.ends_at and self.may_go_on()
+
+    def _lingers(self) -> bool:
+        return self.stays_until > time.time() and self._goes_on()
+
+    def _wait(self) -> list[Sent]:
+        """Until there is news, or it is time to look; what was sent meanwhile."""
+        seconds = LOOK_AGAIN_SECONDS
+        if self.stays_until:
+            seconds = min(seconds, max(self.stays_until - time.time(), 0.0) + 0.005)
+        news: list[Sent | None] = []
+        try:
+            news.append(self.inbox.get(timeout=seconds))
+            while True:
+                news.append(self.inbox.get_nowait())
+        except Empty:
+            pass
+        return [one for one in news if one is not None]
+
+    def _take_more(self, claim: Callable[..., list[Page]]) -> None:
+        """Claim for every free sender, until they are busy or nothing is due."""
+        door = Door(self.channel)
+        mates = MAX_PAGES if self.channel.gathers and settings.BUNDLE_SECONDS else 0
+        while (free := self.channel.parallel - self.under_way) > 0:
+            max_turn = door.max_turn()
+            if max_turn is None:
+                return
+            pages = claim(channel=self.channel.name, limit=free, mates=mates, max_turn=max_turn)
+            if not pages:
+                return
+            self.count += len(pages)
+            self._start(door, gather(pages) if mates else [[page] for page in pages])
+
+    def _start(self, door: Door, parcels: Sequence[list[Page]]) -> None:
+        admitted = []
+        put_back: list[Outcome] = []
+        for parcel in parcels:
+            if (wait := door.let_in(parcel)) is None:
+                admitted.append(parcel)
+            else:
+                put_back += [Outcome(page, Route(postponed=wait)) for page in parcel]
+        mark_bundles({bundle_id(p): p for p in admitted if len(p) > 1})
+        for parcel in admitted:
+            self.under_way += 1
+            sent = self.pool.submit(send_parcel, self.channel, parcel, self.accounts)
+            sent.add_done_callback(self.inbox.put)
+        self._put_back(put_back)
+
+    def _put_back(self, outcomes: Sequence[Outcome]) -> None:
+        """Let pages wait, and with them what would only be claimed to wait for the same."""
+        if not outcomes:
+            return
+        _record_patiently(outcomes)
+        self._hold(outcomes)
+        for outcome in outcomes:
+            assert outcome.route.postponed is not None  # noqa: S101
+            until = outcome.route.postponed.until.timestamp()
+            if until - time.time() < LINGER_SECONDS:
+                self.stays_until = max(self.stays_until, until)
+
+    def _hold(self, outcomes: Iterable[Outcome]) -> None:
+        waits = {(o.page.address, o.route.postponed) for o in outcomes if o.route.postponed}
+        for address, postponed in waits:
+            if postponed.is_for_address:
+                hold_address(channel=self.channel.name, address=address, postponed=postponed)
+            elif postponed.wait == Notification.Wait.LIMIT:
+                hold_channel(channel=self.channel.name)
+
+    def _record(self, sent: Sequence[Sent]) -> None:
+        if not sent:
+            return
+        self.under_way -= len(sent)
+        outcomes = [outcome for one in sent for outcome in one.result()]
+        _record_patiently(outcomes)
+        self._hold(outcomes)
 
 
 def send_parcel(
@@ -68,36 +170,35 @@ def send_parcel(
                 message,
                 channel=channel.name,
                 accounts=accounts,
-                idempotency_key=pages[0].idempotency_key,
+                idempotency_key=bundle_id(pages),
             )
     except DeliveryError as failure:
         route.error = failure
+    except Postponed as postponed:
+        route.postponed = postponed
     except Exception:
         # The outermost edge of one message: a defect here must not stop the others.
         logger.exception("Pages %s could not be sent.", [page.notification_id for page in pages])
         route.error = DeliveryError("OpsKnight could not build or send the message; see its log.")
-    kept = message if not accounts and route.error is None else None
-    return [Outcome(page, route, kept) for page in pages]
+    is_kept = not accounts and route.error is None and route.postponed is None
+    return [Outcome(page, route, message if is_kept else None, len(pages)) for page in pages]
 
 
-def _claim_more(channel: str, limit: int) -> list[Page]:
+def _claim_if_possible(*, channel: str, limit: int, mates: int, max_turn: int) -> list[Page]:
     """Claim, or nothing while the database is away: what is under way must still be recorded."""
     try:
-        return claim_pages(channel=channel, limit=limit)
+        return claim_pages(channel=channel, limit=limit, mates=mates, max_turn=max_turn)
     except (OperationalError, InterfaceError) as error:
         logger.warning("No pages claimed: %s", error)
         connection.close()
         return []
 
 
-def _record_patiently(done: set[Future[list[Outcome]]]) -> None:
+def _record_patiently(outcomes: Sequence[Outcome]) -> None:
     """Record outcomes, also across a restart of the database.
 
     Raises OperationalError when it stays away; the pages are sent again when their leases end.
     """
-    if not done:
-        return
-    outcomes = [outcome for future in done for outcome in future.result()]
     gives_up_at = time.monotonic() + RECORD_SECONDS
     while True:
         try:

@@ -1,0 +1,165 @@
+"""Circuit breakers: whoever failed several times in a row is left alone for a while.
+
+One for each account at a provider and for each host of webhooks, kept in Redis, so that all workers
+share them (pybreaker). A send never runs inside the breaker's own lock: it asks before, and reports
+after. While Redis is away every breaker is closed.
+"""
+
+import contextlib
+import json
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NoReturn
+
+import pybreaker
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from opsknight.prompt_redis import prompt_redis
+
+logger = logging.getLogger(__name__)
+
+# One message tries whether the other side is back; nobody else does meanwhile.
+PROBE_SECONDS = 20
+LOOK_AGAIN_SECONDS = 2.0
+# How long a breaker that closed is still listed.
+LISTED_SECONDS = 24 * 3600
+
+_lock = threading.Lock()
+_breakers: dict[tuple[str, int, int], pybreaker.CircuitBreaker] = {}
+MAX_KEPT = 1000
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Whom a breaker is about."""
+
+    key: str  # Provider.key, or "host:<host>" of webhooks
+    name: str  # as people know it
+    channel: str  # on which it failed
+
+
+@dataclass(frozen=True)
+class BreakerState:
+    """One breaker that has counted a failure lately."""
+
+    guard: Guard
+    state: str  # closed, open, half-open
+    failures: int  # in a row
+    opened_at: datetime | None
+    last_error: str
+
+
+class _Failed(Exception):
+    """Tells pybreaker that a call failed."""
+
+
+def free_at(guard: Guard, *, now: float) -> float | None:
+    """None: send. Otherwise nobody should before that time, in seconds of the epoch.
+
+    When a breaker has been open for long enough, the first who asks is told to send.
+    """
+    if not settings.BREAKER_FAILURES:
+        return None
+    try:
+        breaker = _breaker_of(guard)
+        if breaker.current_state == pybreaker.STATE_CLOSED:
+            return None
+        opened_at = breaker._state_storage.opened_at
+        until = (opened_at.timestamp() if opened_at else 0.0) + settings.BREAKER_SECONDS
+        if now < until:
+            return until
+        if prompt_redis().set(_name(f"probe:{guard.key}"), "1", nx=True, ex=PROBE_SECONDS):
+            return None
+        return now + LOOK_AGAIN_SECONDS
+    except RedisError as error:
+        logger.warning("Breakers are not asked while Redis is away: %s", error)
+        return None
+
+
+def report(guard: Guard, *, error: str = "") -> None:
+    """Count a call: it worked, unless `error` says why not (shown to administrators)."""
+    if not settings.BREAKER_FAILURES:
+        return
+    try:
+        breaker = _breaker_of(guard)
+        if error:
+            _remember(guard, error)
+        with contextlib.suppress(_Failed, pybreaker.CircuitBreakerError):
+            breaker.call(_fail if error else _work)
+        if breaker.current_state == pybreaker.STATE_CLOSED or error:
+            prompt_redis().delete(_name(f"probe:{guard.key}"))
+    except RedisError as away:
+        logger.warning("Breakers are not told while Redis is away: %s", away)
+
+
+def breaker_states() -> list[BreakerState] | None:
+    """Those that failed in the last day, open ones first; None: Redis is away."""
+    try:
+        known = prompt_redis().hgetall(_name("known"))
+        states = [state for text in known.values() if (state := _state_of(text)) is not None]
+    except RedisError as error:
+        logger.warning("Breakers cannot be read: %s", error)
+        return None
+    return sorted(states, key=lambda s: (s.state == pybreaker.STATE_CLOSED, s.guard.name))
+
+
+def _state_of(text: bytes) -> BreakerState | None:
+    found = json.loads(text)
+    guard = Guard(found["key"], found["name"], found["channel"])
+    storage = _breaker_of(guard)._state_storage
+    state, opened_at = storage.state, storage.opened_at
+    if state == pybreaker.STATE_CLOSED:
+        if time.time() - found["at"] > LISTED_SECONDS:
+            prompt_redis().hdel(_name("known"), guard.key)
+            return None
+        opened_at = None
+    elif opened_at and time.time() >= opened_at.timestamp() + settings.BREAKER_SECONDS:
+        state = pybreaker.STATE_HALF_OPEN
+    return BreakerState(guard, state, storage.counter, opened_at, found["error"])
+
+
+def _remember(guard: Guard, error: str) -> None:
+    found = {
+        "key": guard.key,
+        "name": guard.name,
+        "channel": guard.channel,
+        "error": error,
+        "at": datetime.now(UTC).timestamp(),
+    }
+    prompt_redis().hset(_name("known"), guard.key, json.dumps(found))
+
+
+def _breaker_of(guard: Guard) -> pybreaker.CircuitBreaker:
+    """Raises RedisError."""
+    wanted = (guard.key, settings.BREAKER_FAILURES, settings.BREAKER_SECONDS)
+    with _lock:
+        found = _breakers.get(wanted)
+        if found is None:
+            if len(_breakers) >= MAX_KEPT:
+                _breakers.clear()
+            storage = pybreaker.CircuitRedisStorage(
+                pybreaker.STATE_CLOSED, prompt_redis(), namespace=_name(guard.key)
+            )
+            found = _breakers[wanted] = pybreaker.CircuitBreaker(
+                fail_max=settings.BREAKER_FAILURES,
+                reset_timeout=settings.BREAKER_SECONDS,
+                state_storage=storage,
+                throw_new_error_on_trip=False,
+            )
+        return found
+
+
+def _name(text: str) -> str:
+    return f"{settings.REDIS_PREFIX}breaker:{text}"
+
+
+def _work() -> None:
+    """A call that worked."""
+
+
+def _fail() -> NoReturn:
+    raise _Failed

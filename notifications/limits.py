@@ -1,0 +1,100 @@
+"""How many messages a minute: per channel, per account at a provider, per destination.
+
+Counted in Redis, so that all workers share them. A message over a limit waits for its slot. While
+Redis is away there are no limits: pages go out.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import TypeVar
+
+from django.conf import settings
+from limits import RateLimitItemPerMinute
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+from redis.exceptions import RedisError
+
+from notifications.models.preferences import URL_CHANNELS
+from opsknight.prompt_redis import prompt_redis
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# Of every limit this part is kept for the first pages of incidents.
+RESERVED_SHARE = 0.2
+
+
+def channel_slot(channel: str, address: str, *, is_first: bool, now: float) -> float | None:
+    """Take a slot of the channel, or of the destination where the limit is one's own.
+
+    None: taken. Otherwise when the next one is free, in seconds of the epoch. `is_first`: a first
+    page, for which a share is kept.
+    """
+    limit = settings.SEND_LIMITS.get(channel, 0)
+    if not limit:
+        return None
+    name = ("to", channel, address) if channel in URL_CHANNELS else ("channel", channel)
+    reserved = 0 if is_first else int(limit * RESERVED_SHARE)
+    return _take(name, limit, reserved, now)
+
+
+def account_slot(key: str, per_minute: int | None, *, now: float) -> float | None:
+    """The same for an account at a provider, where administrators gave it a limit."""
+    return _take(("account", key), per_minute, 0, now) if per_minute else None
+
+
+def _take(name: tuple[str, ...], limit: int, reserved: int, now: float) -> float | None:
+    def take() -> float | None:
+        limiter, item = _limiter(), RateLimitItemPerMinute(limit)
+        if reserved and not limiter.test(item, *name, cost=1 + reserved):
+            return max(now, limiter.get_window_stats(item, *name).reset_time)
+        if limiter.hit(item, *name):
+            return None
+        return max(now, limiter.get_window_stats(item, *name).reset_time)
+
+    return _or_without(take, None)
+
+
+def _or_without(ask: Callable[[], T], without: T) -> T:
+    try:
+        return ask()
+    except RedisError as error:
+        logger.warning("Limits are not kept while Redis is away: %s", error)
+        return without
+
+
+@cache
+def _limiter() -> MovingWindowRateLimiter:
+    pool = prompt_redis().connection_pool
+    uri = settings.REDIS_URL
+    return MovingWindowRateLimiter(
+        RedisStorage(uri, connection_pool=pool, key_prefix=f"{settings.REDIS_PREFIX}limits")
+    )
+
+
+# The pace at which one address hears of one service
+
+
+class Rate:
+    """At most `count` messages in `seconds`; `is_smooth`: what a slower burst before it has left
+    is spread evenly over the rest of the time."""
+
+    def __init__(self, count: int, seconds: float, *, is_smooth: bool = False) -> None:
+        self.count, self.seconds, self.is_smooth = count, seconds, is_smooth
+
+
+def earliest_at(sent_at: Iterable[float], rates: list[Rate], *, now: float) -> float:
+    """When the next message may go, given when earlier ones went. Never starves: rates only look
+    back as far as they reach."""
+    ordered, at = sorted(sent_at), now
+    before: Rate | None = None
+    for rate in rates:
+        recent = [sent for sent in ordered if sent > at - rate.seconds]
+        if len(recent) >= rate.count:
+            at = max(at, recent[-rate.count] + rate.seconds)
+        if rate.is_smooth and before is not None and len(recent) > before.count:
+            pause = (rate.seconds - before.seconds) / (rate.count - before.count)
+            at = max(at, recent[-1] + pause)
+        before = rate
+    return at

@@ -1,0 +1,69 @@
+"""What a claimed parcel must wait for before it may go out: a gathering, or a slot."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from django.conf import settings
+
+from notifications.bundling import key_of, next_window
+from notifications.channels.base import Channel, Page, Postponed
+from notifications.limits import channel_slot
+from notifications.models import Notification
+from notifications.models.preferences import URL_CHANNELS
+from notifications.services.claims import LAST_TURN
+from notifications.turns import FIRST
+from notifications.windows import keep_window, last_window
+
+Wait = Notification.Wait
+
+# Until when a channel has no slots, as this process found out: for first pages, for the others.
+_full_until: dict[tuple[str, bool], float] = {}
+
+
+class Door:
+    """Lets parcels of one channel through, or says how long they wait."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+    def max_turn(self) -> int | None:
+        """Up to which turn pages are worth claiming now; None: none are."""
+        now = time.time()
+        if not settings.SEND_LIMITS.get(self.channel.name):
+            return LAST_TURN
+        if now < _full_until.get((self.channel.name, True), 0.0):
+            return None
+        return FIRST if now < _full_until.get((self.channel.name, False), 0.0) else LAST_TURN
+
+    def let_in(self, parcel: Sequence[Page]) -> Postponed | None:
+        """None: it goes out now, and counts."""
+        now = time.time()
+        first = parcel[0]
+        if first.cannot_send:
+            return None
+        key = key_of(first) if self.channel.gathers and settings.BUNDLE_SECONDS else None
+        window = None
+        # What was sent already, perhaps, is not gathered anew.
+        if key is not None and not first.maybe_duplicate:
+            last = last_window(key)
+            window = next_window(last, now=now, longest=settings.BUNDLE_SECONDS)
+            if window is None and last is not None:
+                return _postponed(Wait.BUNDLE, last.ends_at)
+        is_first = any(page.turn == FIRST for page in parcel)
+        until = channel_slot(self.channel.name, first.address, is_first=is_first, now=now)
+        if until is not None:
+            return self._full(until, is_first)
+        if key is not None and window is not None:
+            keep_window(key, window)
+        return None
+
+    def _full(self, until: float, is_first: bool) -> Postponed:
+        if self.channel.name in URL_CHANNELS:
+            return _postponed(Wait.LIMIT, until, is_for_address=not is_first)
+        _full_until[self.channel.name, is_first] = until
+        return _postponed(Wait.LIMIT, until)
+
+
+def _postponed(wait: Wait, until: float, *, is_for_address: bool = False) -> Postponed:
+    return Postponed(wait, datetime.fromtimestamp(until, UTC), is_for_address=is_for_address)
