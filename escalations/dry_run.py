@@ -14,7 +14,7 @@ from escalations.services.policy_steps import StepInput
 from escalations.services.runs import DueRun, fill_run, first_step
 from escalations.snapshots import snapshot_of
 from incidents.models import Incident, Service
-from notifications.services.outbox import plans_of
+from notifications.services.planning import Reach, load_reach
 from opsknight.models import User
 
 
@@ -24,6 +24,8 @@ class Way:
 
     channel: str
     wait_minutes: int  # of the personal rule, from the page on
+    # The end of the quiet hours, or the digest, that it waits for.
+    held_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def dry_run(
 ) -> list[DryMoment]:
     """What would happen, in order, if an alert came at `at` and nobody answered.
 
-    `service`: whose team stands in where nobody is reached. At most 15 queries; pages nobody.
+    `service`: whose team stands in where nobody is reached. At most 17 queries; pages nobody.
     """
     rows = list(steps_of([policy.pk]))
     steps = [snapshot_of(row) for row in rows]
@@ -55,7 +57,7 @@ def dry_run(
     run.next_at = first_instant(run, at)
     due = DueRun(incident, run, run.next_at, is_new=True)
     robin_counts = {row.pk: row.robin_count for row in rows}
-    return _with_ways(look_ahead(due, robin_counts=robin_counts, since=at))
+    return _with_ways(look_ahead(due, robin_counts=robin_counts, since=at), urgency)
 
 
 def dry_run_of_draft(
@@ -81,24 +83,30 @@ def dry_run_of_draft(
     return moments
 
 
-def _with_ways(moments: Sequence[Moment]) -> list[DryMoment]:
+def _with_ways(moments: Sequence[Moment], urgency: str) -> list[DryMoment]:
+    if not moments:
+        return []
     users = {one.id for moment in moments for one in moment.heard if one.kind == "user"}
-    plans = plans_of(users)
-    ways = {
-        user_id: tuple(Way(page.channel, page.wait_minutes) for page in plan)
-        for user_id, plan in plans.items()
-    }
+    reach = load_reach(users, since=moments[0].at)
     return [
         DryMoment(
             at=moment.at,
             kind=moment.kind,
             round=moment.round,
             step=moment.step,
-            heard=tuple(
-                (one, ways.get(one.id, ()) if one.kind == "user" else ()) for one in moment.heard
-            ),
+            heard=tuple((one, _ways(reach, one, urgency, moment.at)) for one in moment.heard),
             problems=moment.problems,
             notes=moment.notes,
         )
         for moment in moments
     ]
+
+
+def _ways(reach: Reach, one: Heard, urgency: str, at: datetime) -> tuple[Way, ...]:
+    """How somebody, or the substitute, would hear of it; nothing for a destination."""
+    plan = reach.plan_of(one.id, urgency=urgency, at=at) if one.kind == "user" else None
+    if plan is None:
+        return ()
+    if plan.digest_at is not None:
+        return (Way("email", 0, plan.digest_at),)
+    return tuple(Way(page.channel, page.wait_minutes, page.held_until) for page in plan.pages)

@@ -3,7 +3,7 @@
 Nothing is written and nobody is paged. Conditions are taken as met at once, and said.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,8 +13,8 @@ from escalations.services.recipients import Book, Directory, Found, load_book
 from escalations.services.runs import DueRun, end_run, finish_steps, move_on
 from escalations.services.steps import Turn, assignee_of, found_by
 from escalations.services.turns import only_turn
-from notifications.rules import has_immediate_way
-from notifications.services.outbox import plans_of
+from notifications.services.planning import Reach, load_reach
+from notifications.services.telling import in_place
 
 Stage = EscalationRun.Stage
 MAX_MOMENTS = 200
@@ -51,7 +51,7 @@ class Ahead:
     due: DueRun
     book: Book
     robin_counts: dict[int, int]  # turns given out so far, by the id of the step
-    unreachable: frozenset[int]  # people without a way to be paged at once
+    reach: Reach  # how everybody is paged
 
     @property
     def run(self) -> EscalationRun:
@@ -62,7 +62,7 @@ class Ahead:
 def look_ahead(due: DueRun, *, robin_counts: dict[int, int], since: datetime) -> list[Moment]:
     """What will happen, in order, at most `MAX_MOMENTS` of it; `due.run` is used up by it.
 
-    It begins with what the run's timer stands at. At most 13 queries.
+    It begins with what the run's timer stands at. At most 14 queries.
     """
     run, incident = due.run, due.incident
     targets: list[TargetSnapshot] = [run.fallback] if run.fallback else []
@@ -74,9 +74,8 @@ def look_ahead(due: DueRun, *, robin_counts: dict[int, int], since: datetime) ->
         team_ids=[service.team_id] if service and service.team_id else [],
         since=since,
     )
-    plans = plans_of(book.users)
-    unreachable = frozenset(pk for pk, plan in plans.items() if not has_immediate_way(plan))
-    return list(_moments(Ahead(due, book, robin_counts, unreachable), since))
+    reach = load_reach(book.users, since=since)
+    return list(_moments(Ahead(due, book, robin_counts, reach), since))
 
 
 def _moments(ahead: Ahead, since: datetime) -> Iterator[Moment]:
@@ -107,7 +106,8 @@ def _step(ahead: Ahead, directory: Directory, at: datetime) -> Iterator[Moment]:
         notes.append(f"in turn: {wording.names_of(found, set())}")
         turn.found = only_turn(found, _next_turn(ahead, step["robin"]))
     turn.found += assignee_of(due, directory)
-    turn.unreachable = set(ahead.unreachable.intersection(turn.people))
+    away, turn.unreachable = _how_reached(ahead, turn.people, at)
+    notes += away
     if step is not None and not run.is_by_hand and (condition := step.get("condition")):
         notes.append(
             f"holds until more than {condition['alerts']} alerts came within "
@@ -118,6 +118,14 @@ def _step(ahead: Ahead, directory: Directory, at: datetime) -> Iterator[Moment]:
     if turn.needs_fallback:
         yield _fallback(ahead, directory, at, "nobody was reached")
     move_on(run, urgency=due.incident.urgency, has_paged_now=turn.has_reached, now=at)
+
+
+def _how_reached(ahead: Ahead, user_ids: Iterable[int], at: datetime) -> tuple[list[str], set[int]]:
+    """Who is away and who stands in, in words, and whom nothing reaches at once."""
+    urgency = ahead.due.incident.urgency
+    plans = {pk: ahead.reach.plan_of(pk, urgency=urgency, at=at) for pk in user_ids}
+    away = [in_place(plan) for plan in plans.values() if plan is not None and plan.absent_id]
+    return away, {pk for pk, plan in plans.items() if plan is None or not plan.reaches}
 
 
 def _next_turn(ahead: Ahead, step_id: int) -> int:
@@ -139,6 +147,8 @@ def _fallback(ahead: Ahead, directory: Directory, at: datetime, why: str) -> Mom
             notes.append("the team of the service is paged")
     if not any(one.people for one in found):
         notes.append("the administrators are paged where nobody else is left")
+    people = [person.id for one in found for person in one.people]
+    notes += _how_reached(ahead, people, at)[0]
     heard, problems = _heard(found), tuple(wording.problems_of(found, set()))
     return Moment(at, "fallback", run.round + 1, None, heard, problems, tuple(notes))
 

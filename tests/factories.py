@@ -120,10 +120,12 @@ class MaintenanceWindowFactory(DjangoModelFactory[MaintenanceWindow]):
 
 
 class ContactMethodFactory(DjangoModelFactory[ContactMethod]):
-    """An e-mail address besides the account's own."""
+    """A verified e-mail address besides the account's own."""
 
     class Meta:
         model = ContactMethod
+
+    verified_at = factory.LazyFunction(timezone.now)
 
     user = factory.SubFactory(UserFactory)
     channel = "email"
@@ -151,6 +153,17 @@ class DestinationFactory(DjangoModelFactory[Destination]):
     channel = "webhook"
     address = factory.Sequence(lambda n: f"https://hooks.example.com/{n}")
     secret = "s3cret"
+
+
+class EventSubscriptionFactory(DjangoModelFactory[EventSubscription]):
+    """A webhook that follows a service from an hour ago on; `service=None, team=…` for a team."""
+
+    class Meta:
+        model = EventSubscription
+
+    destination = factory.SubFactory(DestinationFactory)
+    service = factory.SubFactory(ServiceFactory)
+    created_at = factory.LazyFunction(lambda: timezone.now() - timedelta(hours=1))
 
 
 class NotificationFactory(DjangoModelFactory[Notification]):

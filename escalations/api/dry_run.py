@@ -33,6 +33,9 @@ class DryRunWaySerializer(serializers.Serializer[Any]):
 
     channel = serializers.CharField()
     wait_minutes = serializers.IntegerField(help_text="Of the personal rule, from the page on.")
+    held_until = Instant(
+        allow_null=True, help_text="The end of the quiet hours, or the digest, that it waits for."
+    )
 
 
 class DryRunPageSerializer(serializers.Serializer[Any]):

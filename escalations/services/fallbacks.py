@@ -58,7 +58,7 @@ def page_fallbacks(
         requests += page_requests(one.run, found, cause)
         chosen.append((one.incident.pk, found))
         one.run.has_fallen_back = True
-    unreachable = set(queue_pages(requests=requests, now=now)) if requests else set()
+    unreachable = queue_pages(requests=requests, now=now)
     return [_fallback_entry(pk, found, unreachable, now, why) for pk, found in chosen]
 
 
@@ -71,7 +71,7 @@ def page_fallback(*, incident: Incident, cause: str, now: datetime) -> list[Time
     )
     found = _fallback_of(incident, fallback, directory, load_administrators())
     run = EscalationRun(incident=incident, is_multi_ack=False)
-    unreachable = set(queue_pages(requests=page_requests(run, found, cause), now=now))
+    unreachable = queue_pages(requests=page_requests(run, found, cause), now=now)
     return [_fallback_entry(incident.pk, found, unreachable, now, "")]
 
 
@@ -100,10 +100,14 @@ def _fallback_of(
 
 
 def _fallback_entry(
-    incident_id: int, found: Sequence[Found], unreachable: set[int], now: datetime, why: str
+    incident_id: int,
+    found: Sequence[Found],
+    unreachable: set[tuple[int, int]],
+    now: datetime,
+    why: str,
 ) -> TimelineEntry:
-    problems = wording.problems_of(found, unreachable)
     people = [person.id for one in found for person in one.people]
+    problems = wording.problems_of(found, {pk for pk in people if (incident_id, pk) in unreachable})
     data: dict[str, Any] = {"fallback": True}
     if not people:
         message = f"nobody could be paged instead, because {'; '.join(problems)}"

@@ -198,9 +198,10 @@ def _page(turns: Sequence[Turn], now: datetime) -> None:
         requests += page_requests(turn.due.run, turn.found, turn.cause, before[service_id])
         before[service_id] += 1
         turn.due.run.last_cause = turn.cause
-    unreachable = set(queue_pages(requests=requests, now=now)) if requests else set()
+    unreachable = queue_pages(requests=requests, now=now)
     for turn in turns:
-        turn.unreachable = unreachable.intersection(turn.people)
+        incident_id = turn.due.incident.pk
+        turn.unreachable = {pk for pk in turn.people if (incident_id, pk) in unreachable}
 
 
 def _entry_of(turn: Turn, now: datetime) -> TimelineEntry:

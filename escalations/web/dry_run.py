@@ -14,6 +14,7 @@ from escalations.web.phrases import length_phrase
 from incidents.models import Incident
 from notifications.models.preferences import Channel
 from opsknight.wall_clock import first_instant
+from opsknight.web.moments import short
 
 Urgency = Incident.Urgency
 CHANNELS = dict(Channel.choices)
@@ -118,4 +119,6 @@ def _reached(one: Heard, ways: Sequence[Way]) -> Reached:
 def _way(way: Way) -> str:
     channel = CHANNELS.get(way.channel, way.channel)
     wait = f"after {length_phrase(way.wait_minutes)}" if way.wait_minutes else "at once"
+    if way.held_until is not None:
+        wait = f"held until {short(way.held_until)}"
     return f"{channel} {wait}"

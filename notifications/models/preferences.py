@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from notifications.health import Health, health_of
 from opsknight.models.fields import EncryptedTextField
 
 
@@ -56,9 +57,9 @@ URL_CHANNELS = (Channel.WEBHOOK, Channel.TEAMS, Channel.GOOGLE_CHAT, Channel.DIS
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 # Ids in Slack: of a channel (C, G, D), a member (U, W) or a user group (S).
 SLACK_ID = re.compile(r"[CGDUWS][A-Z0-9]{7,20}")
-MAX_ADDRESS_LENGTH = 1000  # endpoints of web push are long
 # A chat in Telegram: the number of a person (positive) or a group (negative), or a public @name.
 TELEGRAM_CHAT = re.compile(r"-?[1-9][0-9]{0,18}|@[A-Za-z][A-Za-z0-9_]{3,31}")
+MAX_ADDRESS_LENGTH = 1000  # endpoints of web push are long
 
 
 class ContactMethod(models.Model):
@@ -84,6 +85,9 @@ class ContactMethod(models.Model):
     verified_at = models.DateTimeField(null=True, blank=True)
     # Tell it, too, when an incident that it was paged for is acknowledged or resolved.
     status_updates = models.BooleanField(default=False)
+    # Since when it wants them: what it was paged for before is not told (see
+    # services/status_updates.py).
+    status_updates_since = models.DateTimeField(null=True, blank=True)
     # The owner answered STOP, and nothing may be sent until START.
     stopped_at = models.DateTimeField(null=True, blank=True)
     # Why it was switched off by the system, shown to its owner.
@@ -124,9 +128,19 @@ class ContactMethod(models.Model):
         return self.verified_at is not None
 
     @property
+    def health(self) -> Health:
+        """What stands between it and its use."""
+        return health_of(
+            enabled=self.enabled,
+            broken_reason=self.broken_reason,
+            stopped_at=self.stopped_at,
+            verified_at=self.verified_at,
+        )
+
+    @property
     def is_usable(self) -> bool:
         """Pages may go there."""
-        return self.enabled and self.is_verified and self.stopped_at is None
+        return self.health is Health.USABLE
 
 
 def clean_address(channel: str, address: str) -> str:
@@ -140,6 +154,8 @@ def clean_address(channel: str, address: str) -> str:
             address = clean_number(address)
         elif channel == Channel.SLACK and not address.startswith("http"):
             validate_slack_id(address)
+        elif channel == Channel.TELEGRAM:
+            validate_telegram_chat(address)
         elif channel in URL_CHANNELS or address.startswith("http"):
             validate_webhook_address(address)
     except ValidationError as error:
@@ -154,8 +170,6 @@ def clean_number(number: str) -> str:
         raise ValidationError("Write the number with its country, such as +49 151 23456789.")
     return plain
 
-        elif channel == Channel.TELEGRAM:
-            validate_telegram_chat(address)
 
 def validate_slack_id(address: str) -> None:
     """Names change and ids do not; raises ValidationError."""
@@ -169,6 +183,20 @@ def validate_slack_id(address: str) -> None:
 def is_user_group(address: str) -> bool:
     """Whether an address in Slack is a user group, which has members and no messages."""
     return address.startswith("S") and SLACK_ID.fullmatch(address) is not None
+
+
+def is_telegram_chat(address: str) -> bool:
+    """Whether an address is a chat in Telegram."""
+    return TELEGRAM_CHAT.fullmatch(address) is not None
+
+
+def validate_telegram_chat(address: str) -> None:
+    """The number of a chat, or the @name of a public one; raises ValidationError."""
+    if not is_telegram_chat(address):
+        raise ValidationError(
+            "Enter the number of the chat, such as -1001234567890: add the bot to the group and "
+            "write /id there."
+        )
 
 
 def validate_webhook_address(address: str) -> None:
@@ -185,20 +213,6 @@ def validate_webhook_address(address: str) -> None:
             "Leave user and password out of the address; the signature proves who sends."
         )
     if not address.isascii() or not address.isprintable() or " " in address:
-def is_telegram_chat(address: str) -> bool:
-    """Whether an address is a chat in Telegram."""
-    return TELEGRAM_CHAT.fullmatch(address) is not None
-
-
-def validate_telegram_chat(address: str) -> None:
-    """The number of a chat, or the @name of a public one; raises ValidationError."""
-    if not is_telegram_chat(address):
-        raise ValidationError(
-            "Enter the number of the chat, such as -1001234567890: add the bot to the group and "
-            "write /id there."
-        )
-
-
         raise ValidationError("Write other than plain characters as %XX, names as xn--….")
 
 

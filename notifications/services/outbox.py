@@ -1,10 +1,9 @@
 """Writes pages into the outbox, in the transaction of what caused them."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeAlias
 
 from django.db.models import Exists, Min, OuterRef, Q
 from django.db.models.functions import Now
@@ -13,10 +12,10 @@ from incidents.models import Incident, TimelineEntry
 from incidents.services.participants import add_participants
 from notifications.models import Destination, Notification, NotificationRule
 from notifications.models.preferences import Channel
-from notifications.rules import PlannedPage, Rule, has_immediate_way, plan_pages
+from notifications.rules import PlannedPage
 from notifications.services.nudging import wake_channels
-from notifications.turns import turn_of
-from opsknight.models import User
+from notifications.services.planning import PagePlan, hold, load_reach, rule_list_of, rule_of
+from notifications.services.telling import tell_plans
 
 # Incident, person, channel, address, reason: two waiting pages with the same are one too many.
 Target: TypeAlias = tuple[int | None, int | None, str, str, str]
@@ -35,33 +34,49 @@ class PageRequest:
     needs_own_ack: bool = False  # see Notification.needs_own_ack; a person's only
 
 
-def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> list[int]:
-    """Write the pages of all requests; returns whom nothing reaches at once, without the app.
+def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> set[tuple[int, int]]:
+    """Write the pages of all requests; returns whom nothing reaches at once, without the app, as
+    pairs of incident and person.
 
     The caller holds the transaction. Asking twice for the same cause writes nothing the second
-    time. A delayed way that still waits from an earlier cause is not queued again. A destination
-    is used at once; one that was deleted is passed over, one that is switched off fails when it
-    is sent, so that the timeline says so. Five queries, six with destinations, however many
-    requests.
+    time. A delayed way that still waits from an earlier cause is not queued again. Who is away is
+    not paged, but a substitute, and the timeline says so. A destination is used at once; one that
+    was deleted is passed over, one that is switched off fails when it is sent, so that the timeline
+    says so. Seven queries, one more with destinations, however many requests; two more where the
+    timeline has something to say.
     """
     if not requests:
-        return []
-    user_ids = {request.user_id for request in requests if request.user_id is not None}
-    plans = plans_of(user_ids)
-    waiting = _waiting_delayed(requests, now)
+        return set()
+    planned = _planned(requests, now)
+    pages = [replace(request, user_id=plan.user_id) for request, plan in planned]
+    waiting = _waiting(pages, now)
     rows = [
         row
-        for request in requests
-        if request.user_id in plans
-        for row in _rows_of(request, plans[request.user_id], waiting, now)
+        for page, (_, plan) in zip(pages, planned, strict=True)
+        for row in _rows_of(page, plan, waiting, now)
     ]
     rows += _rows_to_destinations(requests, now)
+    tell_plans(plans=[(r.incident_id, r.cause, plan) for r, plan in planned], now=now)
     Notification.objects.bulk_create(rows, ignore_conflicts=True)
-    add_participants(
-        pairs={(r.incident_id, r.user_id) for r in requests if r.user_id in plans}, now=now
-    )
+    add_participants(pairs={(r.incident_id, r.user_id) for r in pages if r.user_id}, now=now)
     wake_channels(row.channel for row in rows if row.due_at <= now)
-    return sorted(u for u in user_ids if u not in plans or not has_immediate_way(plans[u]))
+    reached = {(r.incident_id, r.user_id) for r, plan in planned if plan.reaches}
+    asked = {(r.incident_id, r.user_id) for r in requests if r.user_id is not None}
+    return asked - reached
+
+
+def _planned(requests: Iterable[PageRequest], now: datetime) -> list[tuple[PageRequest, PagePlan]]:
+    """How the people of the requests are reached; without those who are not."""
+    to_people = [(r, r.user_id) for r in requests if r.user_id is not None]
+    reach = load_reach((user_id for _, user_id in to_people), since=now)
+    incidents = Incident.objects.filter(pk__in={r.incident_id for r, _ in to_people})
+    urgencies = dict(incidents.values_list("pk", "urgency"))
+    plans = [
+        (request, reach.plan_of(user_id, urgency=urgencies[request.incident_id], at=now))
+        for request, user_id in to_people
+        if request.incident_id in urgencies
+    ]
+    return [(request, plan) for request, plan in plans if plan is not None]
 
 
 def _rows_to_destinations(requests: Sequence[PageRequest], now: datetime) -> list[Notification]:
@@ -75,30 +90,8 @@ def _rows_to_destinations(requests: Sequence[PageRequest], now: datetime) -> lis
     ]
 
 
-def plans_of(user_ids: Iterable[int]) -> dict[int, list[PlannedPage]]:
-    """The plan of each active person; two queries."""
-    people = User.objects.filter(pk__in=user_ids, status=User.Status.ACTIVE)
-    addresses = dict(people.values_list("pk", "email"))
-    rules: defaultdict[int, list[Rule]] = defaultdict(list)
-    for rule in NotificationRule.objects.filter(user_id__in=addresses).values(
-        "user_id", "delay_minutes", "contact_method_id", "contact_method__channel",
-        "contact_method__address", "contact_method__enabled", "contact_method__broken_reason",
-    ):  # fmt: skip
-        rules[rule["user_id"]].append(
-            Rule(
-                method_id=rule["contact_method_id"],
-                channel=rule["contact_method__channel"],
-                address=rule["contact_method__address"],
-                delay_minutes=rule["delay_minutes"],
-                is_enabled=rule["contact_method__enabled"],
-                is_broken=bool(rule["contact_method__broken_reason"]),
-            )
-        )
-    return {pk: plan_pages(rules[pk], address) for pk, address in addresses.items()}
-
-
-def _waiting_delayed(requests: Iterable[PageRequest], now: datetime) -> set[Target]:
-    """Delayed pages of earlier causes whose time has not come yet.
+def _waiting(requests: Iterable[PageRequest], now: datetime) -> set[Target]:
+    """Pages of earlier causes whose delay, or whose person's quiet hours, are not over yet.
 
     They stay as they are: if every repetition of a policy began the delay anew, a short repeat
     would keep a long delay from ever ending. A row that somebody has locked is about to change
@@ -113,22 +106,27 @@ def _waiting_delayed(requests: Iterable[PageRequest], now: datetime) -> set[Targ
     )
     rows = Notification.objects.select_for_update(skip_locked=True, no_key=True).filter(
         ~(Q(needs_own_ack=True) & Exists(own_acks)),
+        Q(delay_minutes__gt=0) | Q(waits_for=Notification.Wait.QUIET),
         incident_id__in={r.incident_id for r in requests},
         user_id__in={r.user_id for r in requests},
         state=Notification.State.PENDING,
-        delay_minutes__gt=0,
         due_at__gt=now,
     )
     return set(rows.values_list("incident_id", "user_id", "channel", "address", "reason"))
 
 
 def _rows_of(
-    request: PageRequest, plan: Iterable[PlannedPage], waiting: set[Target], now: datetime
+    request: PageRequest, plan: PagePlan, waiting: set[Target], now: datetime
 ) -> list[Notification]:
-    rows = [build_page(request, page, now) for page in plan]
+    rows = [build_page(request, page, now) for page in plan.pages]
     notice = build_page(request, PlannedPage(None, Channel.IN_APP, "", 0, 0), now)
+    if plan.digest_at is not None:
+        notice.details = {"digest": True}  # see services/digests.py
     kept = [row for row in rows if row.due_at <= now or target_of(row) not in waiting]
-    return [*kept, notice]
+    kept.append(notice)
+    for row in kept:
+        row.in_place_of_id = plan.absent_id
+    return kept
 
 
 def build_page(request: PageRequest, page: PlannedPage, now: datetime) -> Notification:
@@ -143,8 +141,9 @@ def build_page(request: PageRequest, page: PlannedPage, now: datetime) -> Notifi
         reason=request.reason,
         cause=request.cause,
         delay_minutes=page.delay_minutes,
-        due_at=now + timedelta(minutes=page.wait_minutes),
-        turn=turn_of(request.reason, request.turn),
+        due_at=page.due_at(now),
+        waits_for=Notification.Wait.QUIET if page.held_until else "",
+        turn=request.turn,
         needs_own_ack=request.needs_own_ack,
         created_at=now,
     )
@@ -156,29 +155,23 @@ def target_of(row: Notification) -> Target:
 
 
 def queue_new_rule(*, rule: NotificationRule, now: datetime) -> None:
-    """Let a rule that was just added take part in what its person is paged for already.
+    """Let a rule that was just added, or can just be used, take part in what its person is paged
+    for already.
 
     Only where its time is still to come, counted from the latest page of each incident.
     """
-    if not rule.contact_method.enabled:
+    planned = rule_of(rule)
+    person = load_reach([rule.user_id], since=now).people.get(rule.user_id)
+    if person is None or not planned.is_usable:
         return
-    status = Incident.Status
-    pages = Notification.objects.filter(
-        Q(incident__status=status.TRIGGERED)
-        | Q(incident__status=status.ACKNOWLEDGED, needs_own_ack=True),
-        user_id=rule.user_id,
-        reason=Notification.Reason.ESCALATION,
-    )
-    cycles = pages.values("incident_id", "cause", "needs_own_ack").annotate(
-        started_at=Min("created_at")
-    )
-    latest = {c["incident_id"]: c for c in cycles.order_by("started_at")}
-    method = rule.contact_method
-    planned = PlannedPage(
-        method.pk, method.channel, method.address, rule.delay_minutes, rule.delay_minutes
-    )
+    delay = planned.delay_minutes
+    page = PlannedPage(planned.method_id, planned.channel, planned.address, delay, delay)
     rows = []
-    for cycle in latest.values():
+    for cycle in _running_cycles(rule.user_id):
+        urgency, started_at = cycle["incident__urgency"], cycle["started_at"]
+        is_gathered = urgency == Incident.Urgency.LOW and person.digest is not None
+        if rule_list_of(urgency) != rule.urgency or is_gathered:
+            continue
         request = PageRequest(
             cycle["incident_id"],
             rule.user_id,
@@ -186,20 +179,37 @@ def queue_new_rule(*, rule: NotificationRule, now: datetime) -> None:
             cycle["cause"],
             needs_own_ack=cycle["needs_own_ack"],
         )
-        row = build_page(request, planned, cycle["started_at"])
-        if row.due_at > now:
-            rows.append(row)
-    Notification.objects.bulk_create(rows, ignore_conflicts=True)
+        rows.append(build_page(request, hold(page, person.quiet, urgency, started_at), started_at))
+    Notification.objects.bulk_create((r for r in rows if r.due_at > now), ignore_conflicts=True)
+
+
+def _running_cycles(user_id: int) -> list[dict[str, Any]]:
+    """The latest cause of each incident that a person is paged for, and when it arose."""
+    status = Incident.Status
+    pages = Notification.objects.filter(
+        Q(incident__status=status.TRIGGERED)
+        | Q(incident__status=status.ACKNOWLEDGED, needs_own_ack=True),
+        user_id=user_id,
+        reason=Notification.Reason.ESCALATION,
+    )
+    cycles = pages.values("incident_id", "incident__urgency", "cause", "needs_own_ack").annotate(
+        started_at=Min("created_at")
+    )
+    return list({c["incident_id"]: c for c in cycles.order_by("started_at")}.values())
 
 
 def drop_rule_pages(*, rule: NotificationRule) -> None:
     """Cancel what a rule that is being removed has still waiting; the other rules go on."""
-    Notification.objects.filter(
+    is_high = Q(incident__urgency=Incident.Urgency.HIGH)
+    waiting = Notification.objects.filter(
+        is_high if rule.urgency == NotificationRule.Urgency.HIGH else ~is_high,
         user_id=rule.user_id,
         contact_method_id=rule.contact_method_id,
         delay_minutes=rule.delay_minutes,
         state=Notification.State.PENDING,
-    ).update(
+        incident__isnull=False,
+    )
+    Notification.objects.filter(pk__in=waiting).update(
         state=Notification.State.CANCELLED,
         finished_at=Now(),
         last_error="Its rule was removed.",

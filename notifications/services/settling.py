@@ -32,7 +32,7 @@ WANTED = """
         WHEN n.reason = 'escalation' THEN i.status = 'triggered'
         ELSE i.status <> 'resolved'
             AND (n.delay_minutes = 0 OR i.status = 'triggered')
-            AND (i.assignee_id = n.user_id OR i.team_id IS NOT NULL)
+            AND (i.assignee_id IN (n.user_id, n.in_place_of_id) OR i.team_id IS NOT NULL)
     END
 """
 # Times inside SQL are the database's own, and a stable function, so that indexes serve them.

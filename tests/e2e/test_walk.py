@@ -16,6 +16,7 @@ LIVE_MS = 5_000
 # later, and a rule that would call her again in 15 minutes.
 CONFIGURE = """
 from django.apps import apps
+from django.utils import timezone
 get = apps.get_model
 alice = get("opsknight.User").objects.get(email="alice@example.com")
 policy = get("escalations.EscalationPolicy").objects.create(name="Day and night")
@@ -25,7 +26,7 @@ for position, minutes in ((1, 0), (2, 30)):
     get("escalations.StepTarget").objects.create(step=step, user=alice)
 for address, minutes in (("alice@example.com", 0), ("later@example.com", 15)):
     method = get("notifications.ContactMethod").objects.create(
-        user=alice, channel="email", address=address)
+        user=alice, channel="email", address=address, verified_at=timezone.now())
     get("notifications.NotificationRule").objects.create(
         user=alice, contact_method=method, delay_minutes=minutes)
 """

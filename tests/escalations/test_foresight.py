@@ -220,6 +220,6 @@ def test_queries_of_a_plan_do_not_grow_with_its_steps(
         plan_of(incident, now=now)
 
     # The run; its entries; teams; schedules, layers and what is in them, overrides, temporary
-    # schedules (7); users; their rules (2).
-    assert len(queries) == 13
+    # schedules (7); users; who is away, their preferences, their rules.
+    assert len(queries) == 14
     assert LayerMember.objects.exists()

@@ -386,7 +386,7 @@ def test_editor_costs_the_same_queries_for_one_and_ten_steps(
     with CaptureQueriesContext(connection) as queries:
         client.get(reverse("escalations:policy_edit", args=[policy.pk]))
 
-    assert len(queries) == 18
+    assert len(queries) == 20
 
 
 def test_pages_have_no_inline_script_or_style(alice: User, bob: User) -> None:

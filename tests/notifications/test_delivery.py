@@ -371,8 +371,8 @@ def test_a_way_that_was_switched_off_meanwhile_is_not_used_and_the_timeline_says
 
     assert endpoint.requests == []
     assert messages(incident) == [
-        "Page to Bob by webhook failed: This contact method is switched off. "
-        "Trying by e-mail to the account's address now."
+        "Page to Bob by webhook failed: This contact method cannot be used: its owner switched it "
+        "off. Trying by e-mail to the account's address now."
     ]
 
 

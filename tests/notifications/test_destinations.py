@@ -34,7 +34,9 @@ State = Notification.State
 Lost = list[tuple[int, str]]
 
 
-def page_place(incident: Incident, *places: Destination, cause: str = "step:0:0:0") -> list[int]:
+def page_place(
+    incident: Incident, *places: Destination, cause: str = "step:0:0:0"
+) -> set[tuple[int, int]]:
     requests = [
         PageRequest(
             incident.pk, None, Notification.Reason.ESCALATION, cause, destination_id=place.pk
@@ -74,7 +76,7 @@ def test_a_destination_is_paged_at_once_and_without_a_notice_in_the_app(
     row = Notification.objects.get()
     assert (row.user, row.destination, row.channel) == (None, hook, "webhook")
     assert (row.address, row.delay_minutes) == (hook.address, 0)
-    assert unreached_people == []
+    assert not unreached_people
     assert not Participant.objects.exists()
 
 
