@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from notifications.channels.base import Channel, Message, Page
+from notifications.channels.base import Channel, Message, Page, PagedIncident
 from notifications.channels.email import one_line
 from notifications.channels.phone_words import (
     count_of,
@@ -50,18 +50,22 @@ class VoiceChannel(Channel):
 
 def spoken(pages: Sequence[Page]) -> str:
     """What the call says before it names the keys."""
-    incidents = incidents_of(pages)
     hello = "Hello, this is OpsKnight."
     if is_repeated(pages):
         hello += " You may have been called about this before."
-    if not incidents:
-        return f"{hello} {_notice(pages[0])}"
+    incidents = incidents_of(pages)
+    said = script(incidents, news_of(pages[0])) if incidents else _notice(pages[0])
+    return f"{hello} {said}"
+
+
+def script(incidents: Sequence[PagedIncident], news: str = "") -> str:
+    """What is wrong, in a few sentences; `news` of a status update stands for the urgency."""
     newest = incidents[0]
     if len(incidents) > 1:
-        words = f"{count_of(incidents).replace('open', 'unacknowledged incidents', 1)}."
-        return f"{hello} {words} The latest: {_cut(summary_of(newest))}."
-    what = news_of(pages[0]) or f"{newest.urgency.capitalize()} urgency"
-    return f"{hello} {what}, {service_of(newest)}. {_cut(summary_of(newest))}."
+        words = count_of(incidents).replace("open", "unacknowledged incidents", 1)
+        return f"{words}. The latest: {_cut(summary_of(newest))}."
+    what = news or f"{newest.urgency.capitalize()} urgency"
+    return f"{what}, {service_of(newest)}. {_cut(summary_of(newest))}."
 
 
 def _notice(page: Page) -> str:

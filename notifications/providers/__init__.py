@@ -13,6 +13,7 @@ from notifications.providers.smtp import SmtpProvider
 from notifications.providers.sns import SnsProvider
 from notifications.providers.teams import TeamsProvider
 from notifications.providers.telegram import TelegramProvider
+from notifications.providers.twilio import TwilioProvider
 from notifications.providers.web_push import WebPushProvider
 from notifications.providers.webhook import WebhookProvider
 
@@ -23,6 +24,7 @@ PROVIDERS: dict[str, Provider] = {
         SendGridProvider(),
         ResendProvider(),
         SesProvider(),
+        TwilioProvider(),
         SnsProvider(),
         SlackProvider(),
         SlackWebhookProvider(),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
+from bench.stand_ins.twilio import Twilio
 from incidents.models import Incident
 from notifications.providers import PROVIDERS
 from notifications.providers.smtp import SmtpProvider
@@ -12,6 +13,7 @@ from notifications.services.accounts import forget_accounts
 from opsknight.models import User
 from tests.factories import IncidentFactory, ServiceFactory, TeamFactory, UserFactory
 from tests.notifications.providers import Endpoint, Mailbox, running_endpoint, running_mailbox
+from tests.notifications.telephones import PUBLIC_URL, account_of, running_twilio
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +66,13 @@ def endpoint(settings: Settings) -> Iterator[Endpoint]:
     settings.WEBHOOK_ALLOW_PRIVATE = True
     with running_endpoint() as endpoint:
         yield endpoint
+
+
+@pytest.fixture
+def twilio(settings: Settings) -> Iterator[Twilio]:
+    """Twilio, and an account there in the environment; it calls us at the public address."""
+    settings.PUBLIC_URL = PUBLIC_URL
+    settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "ops.example.com"]
+    with running_twilio() as twilio:
+        settings.PROVIDERS_FROM_ENV = settings.PROVIDERS_FROM_ENV | {"twilio": account_of(twilio)}
+        yield twilio
