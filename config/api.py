@@ -63,6 +63,7 @@ router.register("users", UserViewSet, basename="user")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include(router.urls)),
+    path("providers/", include("notifications.api.urls")),
     re_path(
         r"^v1/incidents/(?P<pk>[0-9]{1,19})/escalate/?$",
         EscalateViewSet.as_view({"post": "create"}),

@@ -1,0 +1,1 @@
+"""Where providers speak to us: receipts, replies, keys. Signed, or refused."""
