@@ -1,19 +1,23 @@
 """Celery tasks: nudges and sweeps. Every one finds its work in the database."""
 
+from typing import Any
+
 from celery import shared_task
 from celery.worker import state as worker_state
 from django.utils import timezone
 
-from notifications.services import assignments, delivery, post_edits, settling
+from notifications.providers.base import Receipt
+from notifications.services import asking, assignments, events, post_edits, receipts, runs, settling
 
 
 @shared_task(name="notifications.tasks.deliver_due")
 def deliver_due(channel: str) -> None:
     """Send the due pages of one channel.
 
-    Safe to run twice because every page is claimed under a lease before it is sent.
+    Safe to run twice because every page is claimed under a lease before it is sent; where this
+    process is at it already, that run looks again.
     """
-    delivery.deliver_due(channel=channel, may_go_on=_worker_stays)
+    runs.RUNS.join(channel, may_go_on=_worker_stays)
 
 
 @shared_task(name="notifications.tasks.cancel_settled_pages")
@@ -41,6 +45,34 @@ def edit_posts() -> None:
     Safe to run twice because a message is claimed under a lease before it is edited.
     """
     post_edits.edit_posts(now=timezone.now())
+
+
+@shared_task(name="notifications.tasks.tell_events")
+def tell_events() -> None:
+    """Tell those who follow services and teams what happened.
+
+    Safe to run twice because one sweep holds the cursor, and a message's cause names its entry.
+    """
+    events.tell_events(now=timezone.now())
+
+
+@shared_task(name="notifications.tasks.ask_stuck")
+def ask_stuck() -> None:
+    """Ask providers about messages of which they have reported nothing.
+
+    Safe to run twice because a row is marked as asked about before its provider is called.
+    """
+    asking.ask_stuck(now=timezone.now())
+
+
+@shared_task(name="notifications.tasks.record_receipts_again")
+def record_receipts_again(provider_keys: list[str], said: list[dict[str, Any]]) -> None:
+    """Record receipts that came before their rows knew under which number they were taken.
+
+    Safe to run twice because a repeated receipt changes nothing.
+    """
+    found = [Receipt(**values) for values in said]
+    receipts.record_receipts(provider_keys=provider_keys, receipts=found, now=timezone.now())
 
 
 def _worker_stays() -> bool:

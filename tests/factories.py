@@ -28,7 +28,13 @@ from escalations.models import (
     TemporaryShift,
 )
 from incidents.models import Delivery, Incident, Integration, MaintenanceWindow, Service
-from notifications.models import ContactMethod, Destination, Notification, NotificationRule
+from notifications.models import (
+    ContactMethod,
+    Destination,
+    EventSubscription,
+    Notification,
+    NotificationRule,
+)
 from opsknight.models import Team, TeamMember, User
 
 

@@ -18,6 +18,7 @@ from notifications.channels.base import (
 from notifications.health import Health, health_of
 from notifications.models import Notification
 from notifications.services.posts import with_chat_facts
+from notifications.services.reply_codes import with_reply_codes
 from notifications.services.settling import (
     NOW,
     WANTED,
@@ -84,7 +85,8 @@ WITH expired AS (
 ), decided AS (
     SELECT n.id, n.state, ({WANTED}) IS TRUE AS wanted, row_number() OVER (
         PARTITION BY n.incident_id, n.user_id, n.destination_id, n.address, n.reason,
-            CASE WHEN n.incident_id IS NULL THEN n.cause END, ({WANTED}) IS TRUE
+            CASE WHEN n.incident_id IS NULL OR n.reason = 'event' THEN n.cause END,
+            ({WANTED}) IS TRUE
         ORDER BY n.claims, n.id DESC
     ) = 1 AS newest
     FROM (
@@ -165,7 +167,8 @@ def _load(ids: list[int]) -> list[Page]:
         )
         .order_by("turn", "due_at", "pk")
     )
-    return with_chat_facts([_page_of(row) for row in rows])
+    pages = with_chat_facts([_page_of(row) for row in rows])
+    return with_reply_codes(pages, now=timezone.now())
 
 
 def _page_of(row: Notification) -> Page:
