@@ -146,7 +146,7 @@ def claim_pages(
 
 
 def _load(ids: list[int]) -> list[Page]:
-    """All that sending takes; one query, up to two more for chats.
+    """All that sending takes; one query, up to two more for chats, five for telephones.
 
     The secret stays encrypted: see WebhookChannel.
     """
