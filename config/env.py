@@ -221,12 +221,22 @@ def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
 
 # Kind of provider → field → variable. The address of an API holds for accounts in the admin, too.
 PROVIDER_VARIABLES = {
-    "sendgrid": {"api_key": "SENDGRID_API_KEY", "api_url": "SENDGRID_API_URL"},
-    "resend": {"api_key": "RESEND_API_KEY", "api_url": "RESEND_API_URL"},
+    "sendgrid": {
+        "api_key": "SENDGRID_API_KEY",
+        "webhook_public_key": "SENDGRID_WEBHOOK_PUBLIC_KEY",
+        "api_url": "SENDGRID_API_URL",
+    },
+    "resend": {
+        "api_key": "RESEND_API_KEY",
+        "webhook_secret": "RESEND_WEBHOOK_SECRET",
+        "api_url": "RESEND_API_URL",
+    },
     "ses": {
         "access_key_id": "SES_ACCESS_KEY_ID",
         "secret_access_key": "SES_SECRET_ACCESS_KEY",
         "region": "SES_REGION",
+        "configuration_set": "SES_CONFIGURATION_SET",
+        "topic_arn": "SES_TOPIC_ARN",
         "api_url": "SES_API_URL",
     },
     "twilio": {
@@ -248,6 +258,8 @@ PROVIDER_VARIABLES = {
         "access_key_id": "SNS_ACCESS_KEY_ID",
         "secret_access_key": "SNS_SECRET_ACCESS_KEY",
         "region": "SNS_REGION",
+        "sender_id": "SNS_SENDER_ID",
+        "origination_number": "SNS_ORIGINATION_NUMBER",
         "api_url": "SNS_API_URL",
     },
     "slack": {

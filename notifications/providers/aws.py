@@ -16,7 +16,7 @@ from notifications.providers.http import ApiAnswer, call
 FIELDS = (
     Field("access_key_id", "Access key ID"),
     Field("secret_access_key", "Secret access key", is_secret=True),
-    Field("region", "Region", help_text="Such as eu-central-1."),
+    Field("region", "Region", default="us-east-1", help_text="Such as eu-central-1."),
 )
 API_URL = Field(
     "api_url",

@@ -42,7 +42,7 @@ class ResendProvider(Provider):
         """Hand it over, under the key."""
         answer = call(
             "POST",
-            f"{config['api_url']}/emails",
+            f"{config['api_url'].rstrip('/')}/emails",
             who=WHO,
             headers=_authorization(config) | {"Idempotency-Key": str(idempotency_key)},
             json_body=_mail(message),
@@ -62,7 +62,7 @@ class ResendProvider(Provider):
 
     def ask(self, message_id: str, *, config: ProviderConfig, channel: str) -> Receipt | None:
         """What became of it, by its last event."""
-        url = f"{config['api_url']}/emails/{message_id}"
+        url = f"{config['api_url'].rstrip('/')}/emails/{message_id}"
         answer = call("GET", url, who=WHO, headers=_authorization(config))
         if answer.status == 404:
             return None

@@ -53,7 +53,7 @@ class SendGridProvider(Provider):
         """Hand it over. SendGrid drops no repetitions; the Message-ID lets mail programs do so."""
         answer = call(
             "POST",
-            f"{config['api_url']}/v3/mail/send",
+            f"{config['api_url'].rstrip('/')}/v3/mail/send",
             who=WHO,
             headers={"Authorization": f"Bearer {config['api_key']}"},
             json_body=_mail(message, idempotency_key),

@@ -35,6 +35,11 @@ def accounts_of_kind(kind: str) -> tuple[ProviderConfig, ...]:
     return tuple(config for config in _all() if config.kind == kind)
 
 
+def all_accounts() -> tuple[ProviderConfig, ...]:
+    """Every account that is in use, of whatever kind."""
+    return _all()
+
+
 def find_account(key: str) -> ProviderConfig | None:
     """The account with this key, if it still exists and is switched on."""
     return next((config for config in _all() if config.key == key), None)

@@ -1,9 +1,13 @@
 """What providers say afterwards: a sent page arrived, or it did not and the next way is tried."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
+from celery import current_app
 from django.db import connection, transaction
+from kombu.exceptions import OperationalError
 
 from incidents.services.timeline import write_entries
 from notifications.models import Notification
@@ -13,7 +17,12 @@ from notifications.services.settling import WANTED
 from notifications.services.unreached import tell_unreached
 from realtime.publish import incidents_changed
 
+logger = logging.getLogger(__name__)
+
 State = Notification.State
+# A receipt can be faster than the worker that writes down under which number its page was taken.
+AGAIN_SECONDS = 10
+AGAIN_TASK = "notifications.tasks.record_receipts_again"
 MAX_DETAIL_LENGTH = 500
 NO_REASON = "The provider could not deliver it."
 _STILL_WANTED = f"""
@@ -52,6 +61,23 @@ def record_receipts(
         _go_on(failed, said, now)
         incidents_changed(r.incident_id for r in arrived + failed if r.incident_id is not None)
     return said.keys() - {row.provider_message_id for row in rows}
+
+
+def take_receipts(
+    *, provider_keys: Collection[str], receipts: Sequence[Receipt], now: datetime
+) -> None:
+    """Record what a provider reports by itself; what no row knows yet, once more a little later."""
+    unknown = record_receipts(provider_keys=provider_keys, receipts=receipts, now=now)
+    early = [asdict(receipt) for receipt in receipts if receipt.message_id in unknown]
+    if not early:
+        return
+    kwargs = {"provider_keys": sorted(provider_keys), "said": early}
+    try:
+        current_app.send_task(
+            AGAIN_TASK, kwargs=kwargs, queue="default", countdown=AGAIN_SECONDS, expires=300
+        )
+    except (OperationalError, OSError) as error:
+        logger.warning("Receipts of %s unknown messages are lost: %s", len(early), error)
 
 
 def _last_words(receipts: Sequence[Receipt]) -> dict[str, Receipt]:
