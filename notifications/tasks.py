@@ -7,7 +7,17 @@ from celery.worker import state as worker_state
 from django.utils import timezone
 
 from notifications.providers.base import Receipt
-from notifications.services import asking, assignments, events, post_edits, receipts, runs, settling
+from notifications.services import (
+    asking,
+    assignments,
+    digests,
+    events,
+    post_edits,
+    receipts,
+    runs,
+    settling,
+    verification,
+)
 
 
 @shared_task(name="notifications.tasks.deliver_due")
@@ -73,6 +83,33 @@ def record_receipts_again(provider_keys: list[str], said: list[dict[str, Any]]) 
     """
     found = [Receipt(**values) for values in said]
     receipts.record_receipts(provider_keys=provider_keys, receipts=found, now=timezone.now())
+
+
+@shared_task(name="notifications.tasks.send_digests")
+def send_digests() -> None:
+    """Send what was gathered for those who want low urgency in one mail.
+
+    Safe to run twice because each person's row says until when the last digest told.
+    """
+    digests.send_due_digests(now=timezone.now())
+
+
+@shared_task(name="notifications.tasks.delete_unverified")
+def delete_unverified() -> None:
+    """Delete addresses that nobody proved to be theirs in time.
+
+    Safe to run twice because a deleted address is not there any more.
+    """
+    verification.delete_unverified(now=timezone.now())
+
+
+@shared_task(name="notifications.tasks.tell_status")
+def tell_status() -> None:
+    """Tell people what became of incidents that they were paged for.
+
+    Safe to run twice because an update names the change that it tells of and is unique per address.
+    """
+    status_updates.tell_status(now=timezone.now())
 
 
 def _worker_stays() -> bool:

@@ -47,6 +47,8 @@ class Notification(models.Model):
         BUNDLE = "bundle", "to be gathered with others"
         QUIET = "quiet", "for the end of quiet hours"
 
+    # About an incident, and nobody has to act on it: no next way is tried, no timeline speaks of it.
+    NEWS: ClassVar[tuple[Reason, ...]] = (Reason.STATUS, Reason.EVENT)
     # States that will still change.
     UNFINISHED: ClassVar[tuple[State, ...]] = (State.PENDING, State.SENDING)
 
@@ -197,6 +199,12 @@ class Notification(models.Model):
                 fields=["channel", "turn", "due_at"],
                 condition=Q(state="pending"),
                 name="notification_due",
+            ),
+            # What is due to the same address, and goes out or waits together.
+            models.Index(
+                fields=["channel", "address"],
+                condition=Q(state="pending"),
+                name="notification_mates",
             ),
             models.Index(
                 fields=["channel", "leased_until"],

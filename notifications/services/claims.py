@@ -194,7 +194,7 @@ def _page_of(row: Notification) -> Page:
 
 
 def _event(row: Notification) -> Event | None:
-    if row.reason != Notification.Reason.EVENT:
+    if "event" not in row.details:
         return None
     return Event(**row.details["event"], template=row.details.get("template", ""))
 
