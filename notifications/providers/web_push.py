@@ -50,9 +50,10 @@ def encrypted(message: Message) -> bytes:
     """The body for the browser whose keys are in `secret`; raises DeliveryError for no keys."""
     try:
         keys = json.loads(message.secret)
-        pusher = WebPusher({"endpoint": message.address, "keys": keys})
+        used = {name: keys[name] for name in ("p256dh", "auth")}
+        pusher = WebPusher({"endpoint": message.address, "keys": used})
         body: bytes = pusher.encode(message.raw)["body"]
-    except (ValueError, TypeError, WebPushException) as error:
+    except (ValueError, KeyError, TypeError, WebPushException) as error:
         raise DeliveryError(
             "The browser's keys cannot be used: subscribe again.",
             permanent=True,
