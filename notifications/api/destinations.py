@@ -6,11 +6,13 @@ from typing import Any, ClassVar, cast
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from notifications.models import Destination, Notification
+from notifications.providers.slack_workspace import SlackRoom
 from notifications.selectors import (
     get_destination_for,
     get_destination_to_change_for,
@@ -21,6 +23,7 @@ from notifications.selectors import (
 )
 from notifications.services import destinations
 from notifications.services.destinations import DestinationValues
+from notifications.services.slack_rooms import slack_rooms
 from opsknight.api.fields import ModelSerializer
 from opsknight.api.pagination import OldestFirst
 from opsknight.api.views import ApiViewSet
@@ -78,6 +81,14 @@ class TestSerializer(ModelSerializer):
         model = Notification
         fields = ("id", "destination", "state", "created_at")
         read_only_fields: ClassVar[Any] = fields
+
+
+class SlackRoomSerializer(serializers.Serializer[SlackRoom]):
+    """A channel in Slack. `id`: what the address of a destination is."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    is_private = serializers.BooleanField()
 
 
 @extend_schema_view(
@@ -154,6 +165,16 @@ class DestinationViewSet(ApiViewSet):
             destination=place, actor=self.actor, now=timezone.now(), ip=self.ip
         )
         return Response(TestSerializer(row).data, status=202)
+
+    @extend_schema(
+        summary="List channels in Slack", responses={200: SlackRoomSerializer(many=True)}
+    )
+    @action(detail=False, methods=["get"], url_path="slack-channels", pagination_class=None)
+    def slack_channels(self, request: Request) -> Response:
+        """Exactly the channels that the bot is in; 409 where there is none, or Slack is away."""
+        if not may_create_destinations(self.actor):
+            raise NotAllowed("Only administrators and who leads a team may make destinations.")
+        return Response(SlackRoomSerializer(slack_rooms(), many=True).data)
 
     def _save(self, pk: int, *, partial: bool) -> Response:
         place = get_destination_to_change_for(self.actor, pk)

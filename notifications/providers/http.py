@@ -83,6 +83,12 @@ def call(
         ) from error
 
 
+def close_connections() -> None:
+    """Let go of what is kept open; the next call connects anew."""
+    _client().close()
+    _client.cache_clear()
+
+
 def _read(response: httpx.Response, deadline: float, who: str) -> bytes:
     body = bytearray()
     for part in response.iter_bytes():

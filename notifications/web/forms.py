@@ -5,8 +5,9 @@ from typing import Any
 from django import forms
 from django.utils.text import Truncator
 
+from notifications.channels import CHANNELS
 from notifications.models import ContactMethod, Destination
-from notifications.models.preferences import Channel
+from notifications.models.preferences import MAX_ADDRESS_LENGTH, PLACE_CHANNELS, Channel
 from notifications.selectors import contact_methods_of, teams_run_by
 from notifications.services.preferences import MAX_DELAY_MINUTES
 from opsknight.models import Team, User
@@ -79,11 +80,13 @@ class DestinationForm(forms.Form):
         help_text="Who leads it may change the destination, too.",
     )
     channel = forms.ChoiceField(
-        choices=[(c.value, c.label) for c in (Channel.WEBHOOK, Channel.EMAIL)], label="Kind"
+        choices=[(c.value, c.label) for c in PLACE_CHANNELS if c in CHANNELS], label="Kind"
     )
     address = forms.CharField(
-        max_length=500,
-        help_text="The https:// address of a webhook, or an e-mail address.",
+        max_length=MAX_ADDRESS_LENGTH,
+        help_text="The https:// address of a webhook, an e-mail address, or the id of a channel in "
+        "Slack.",
+        widget=forms.TextInput(attrs={"list": "slack-channels"}),
     )
 
     def __init__(self, user: User, destination: Destination | None, *args: Any, **kwargs: Any):

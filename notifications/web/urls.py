@@ -6,6 +6,7 @@ from django.urls.resolvers import URLPattern
 from notifications.web import deliveries, notices, preferences, sandbox
 from notifications.web.destinations import destination_patterns
 from notifications.web.links import link_patterns
+from notifications.web.slack import slack_patterns
 
 app_name = "notifications"
 
@@ -35,4 +36,5 @@ urlpatterns: list[URLPattern] = [
     path(f"{METHOD}/secret/", preferences.method_secret, name="method_secret"),
     *destination_patterns,
     *link_patterns,
+    *slack_patterns,
 ]

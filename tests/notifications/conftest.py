@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
+from bench.stand_ins.slack import SlackStandIn
 from bench.stand_ins.twilio import Twilio
 from incidents.models import Incident
 from notifications.providers import PROVIDERS
@@ -13,6 +14,8 @@ from notifications.services.accounts import forget_accounts
 from opsknight.models import User
 from tests.factories import IncidentFactory, ServiceFactory, TeamFactory, UserFactory
 from tests.notifications.providers import Endpoint, Mailbox, running_endpoint, running_mailbox
+from tests.notifications.slack import account_of as slack_account_of
+from tests.notifications.slack import running_slack
 from tests.notifications.telephones import PUBLIC_URL, account_of, running_twilio
 
 
@@ -76,3 +79,11 @@ def twilio(settings: Settings) -> Iterator[Twilio]:
     with running_twilio() as twilio:
         settings.PROVIDERS_FROM_ENV = settings.PROVIDERS_FROM_ENV | {"twilio": account_of(twilio)}
         yield twilio
+
+
+@pytest.fixture
+def slack(settings: Settings) -> Iterator[SlackStandIn]:
+    """A Slack workspace, and the account of its bot in the environment."""
+    with running_slack() as slack:
+        settings.PROVIDERS_FROM_ENV = {"slack": slack_account_of(slack)}
+        yield slack
