@@ -68,11 +68,11 @@ class _Run:
 
     def go(self) -> int:
         with self.pool:
-            self._take_more(claim_pages)
+            self._take_more()
             while self.under_way or self._lingers():
                 self._record(self._wait())
                 if self._goes_on():
-                    self._take_more(_claim_if_possible)
+                    self._take_more()
         return self.count
 
     def _goes_on(self) -> bool:
@@ -95,7 +95,7 @@ class _Run:
             pass
         return [one for one in news if one is not None]
 
-    def _take_more(self, claim: Callable[..., list[Page]]) -> None:
+    def _take_more(self) -> None:
         """Claim for every free sender, until they are busy or nothing is due."""
         door = Door(self.channel)
         mates = MAX_PAGES if self.channel.gathers and settings.BUNDLE_SECONDS else 0
@@ -103,11 +103,24 @@ class _Run:
             max_turn = door.max_turn()
             if max_turn is None:
                 return
-            pages = claim(channel=self.channel.name, limit=free, mates=mates, max_turn=max_turn)
+            pages = self._claim(limit=free, mates=mates, max_turn=max_turn)
             if not pages:
                 return
             self.count += len(pages)
             self._start(door, gather(pages) if mates else [[page] for page in pages])
+
+    def _claim(self, *, limit: int, mates: int, max_turn: int) -> list[Page]:
+        """Claim, or nothing while the database is away and sends must still be recorded."""
+        try:
+            return claim_pages(
+                channel=self.channel.name, limit=limit, mates=mates, max_turn=max_turn
+            )
+        except (OperationalError, InterfaceError) as error:
+            if not self.under_way:
+                raise
+            logger.warning("No pages claimed: %s", error)
+            connection.close()
+            return []
 
     def _start(self, door: Door, parcels: Sequence[list[Page]]) -> None:
         admitted = []
@@ -182,16 +195,6 @@ def send_parcel(
         route.error = DeliveryError("OpsKnight could not build or send the message; see its log.")
     is_kept = not accounts and route.error is None and route.postponed is None
     return [Outcome(page, route, message if is_kept else None, len(pages)) for page in pages]
-
-
-def _claim_if_possible(*, channel: str, limit: int, mates: int, max_turn: int) -> list[Page]:
-    """Claim, or nothing while the database is away: what is under way must still be recorded."""
-    try:
-        return claim_pages(channel=channel, limit=limit, mates=mates, max_turn=max_turn)
-    except (OperationalError, InterfaceError) as error:
-        logger.warning("No pages claimed: %s", error)
-        connection.close()
-        return []
 
 
 def _record_patiently(outcomes: Sequence[Outcome]) -> None:
