@@ -6,6 +6,7 @@ from django.urls.resolvers import URLPattern
 from notifications.web import deliveries, notices, preferences, sandbox
 from notifications.web.destinations import destination_patterns
 from notifications.web.links import link_patterns
+from notifications.web.short_links import short_patterns
 from notifications.web.slack import slack_patterns
 
 app_name = "notifications"
@@ -36,5 +37,6 @@ urlpatterns: list[URLPattern] = [
     path(f"{METHOD}/secret/", preferences.method_secret, name="method_secret"),
     *destination_patterns,
     *link_patterns,
+    *short_patterns,
     *slack_patterns,
 ]

@@ -9,6 +9,7 @@ from bench.stand_ins.slack import SlackStandIn
 from bench.stand_ins.twilio import Twilio
 from incidents.models import Incident
 from notifications.providers import PROVIDERS
+from notifications.providers.http import close_connections
 from notifications.providers.smtp import SmtpProvider
 from notifications.services.accounts import forget_accounts
 from opsknight.models import User
@@ -79,6 +80,7 @@ def twilio(settings: Settings) -> Iterator[Twilio]:
     with running_twilio() as twilio:
         settings.PROVIDERS_FROM_ENV = settings.PROVIDERS_FROM_ENV | {"twilio": account_of(twilio)}
         yield twilio
+        close_connections()
 
 
 @pytest.fixture

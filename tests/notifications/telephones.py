@@ -1,12 +1,17 @@
-"""The stand-in for Twilio, and its way into our application without a network."""
+"""The stand-in for Twilio, its way into our application without a network, and pages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.test import Client
 
 from bench.stand_ins.twilio import ACCOUNT_SID, AUTH_TOKEN, Twilio
+from incidents.models import Incident, TimelineEntry
+from notifications.models import ContactMethod, Notification
+from opsknight.models import User
+from tests.factories import ContactMethodFactory, NotificationFactory, NotificationRuleFactory
 
 NUMBER = "+4915112345678"
 SENDER = "+15550100"
@@ -41,3 +46,30 @@ def account_of(twilio: Twilio, **more: str) -> dict[str, str]:
         "whatsapp_from": "+15550101",
         "whatsapp_content_sid": "HX" + "0" * 32,
     } | more
+
+
+def phone_of(user: User, channel: str, address: str = NUMBER, delay: int = 0) -> ContactMethod:
+    """A telephone that is the person's, and a rule that uses it."""
+    method = ContactMethodFactory(user=user, channel=channel, address=address)
+    NotificationRuleFactory(contact_method=method, delay_minutes=delay)
+    return method
+
+
+def page_by(
+    channel: str, incident: Incident | None, user: User, address: str = NUMBER, **values: Any
+) -> Notification:
+    """A page that is due, to a telephone of the person."""
+    methods = ContactMethod.objects.filter(user=user, channel=channel, address=address)
+    return NotificationFactory(
+        incident=incident,
+        user=user,
+        channel=channel,
+        address=address,
+        contact_method=methods.first() or phone_of(user, channel, address),
+        **values,
+    )
+
+
+def entries_of(incident: Incident) -> list[str]:
+    """The timeline, in words."""
+    return list(TimelineEntry.objects.filter(incident=incident).values_list("message", flat=True))
