@@ -1,12 +1,14 @@
 """What a person may see of notifications. The only way to one for a person."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from incidents.models import Incident
 from incidents.selectors import visible_incidents
 from notifications.models import (
+    Absence,
     ContactMethod,
     Destination,
     Notification,
@@ -116,12 +118,12 @@ def get_contact_method_for(user: User, pk: int) -> ContactMethod:
 
 
 def rules_of(user: User) -> QuerySet[NotificationRule]:
-    """A person's own rules in the order in which they act."""
+    """A person's own rules of both lists, each in the order in which they act."""
     return (
         NotificationRule.objects.filter(user=user)
         .select_related("contact_method")
         .defer("contact_method__secret")
-        .order_by("delay_minutes", "contact_method_id")
+        .order_by("urgency", "delay_minutes", "contact_method_id")
     )
 
 
@@ -133,6 +135,42 @@ def get_rule_for(user: User, pk: int) -> NotificationRule:
     if rule is None:
         raise NotFound("You have no such rule.")
     return rule
+
+
+def absences_of(user: User, *, now: datetime) -> QuerySet[Absence]:
+    """A person's own absences that are not over, by begin."""
+    rows = Absence.objects.filter(user=user, ends_at__gt=now).select_related("substitute")
+    return rows.order_by("begins_at", "pk")
+
+
+def absences_covered_by(user: User, *, now: datetime) -> QuerySet[Absence]:
+    """In whose place a person is paged, now or later, by begin."""
+    rows = Absence.objects.filter(substitute=user, ends_at__gt=now).select_related("user")
+    return rows.order_by("begins_at", "pk")
+
+
+def get_absence_for(user: User, pk: int) -> Absence:
+    """One absence of the person's own; raises NotFound."""
+    absence = Absence.objects.filter(user=user, pk=pk).select_related("substitute", "user").first()
+    if absence is None:
+        raise NotFound("You have no such absence.")
+    return absence
+
+
+def lost_methods_of(user_ids: Iterable[int]) -> dict[int, list[ContactMethod]]:
+    """What people want to be paged by and cannot: with a rule, and broken, stopped or unverified.
+
+    Without those that their owners switched off. One query.
+    """
+    methods = ContactMethod.objects.defer("secret").filter(
+        Exists(NotificationRule.objects.filter(contact_method=OuterRef("pk"))),
+        user_id__in=list(user_ids),
+    )
+    lost: dict[int, list[ContactMethod]] = {}
+    for method in methods.exclude(enabled=False, broken_reason="").order_by("pk"):
+        if not method.is_usable:
+            lost.setdefault(method.user_id, []).append(method)
+    return lost
 
 
 # Destinations

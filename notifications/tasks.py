@@ -16,6 +16,7 @@ from notifications.services import (
     receipts,
     runs,
     settling,
+    status_updates,
     verification,
 )
 

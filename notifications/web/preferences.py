@@ -104,6 +104,7 @@ def _add_method(request: HttpRequest, user: User, data: dict[str, Any]) -> None:
         channel=data["channel"],
         address=data["address"],
         label=data["label"],
+        now=timezone.now(),
         ip=client_ip(request),
     )
     if data["delay_minutes"] is not None:
