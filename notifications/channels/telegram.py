@@ -6,8 +6,17 @@ from html import escape
 from typing import Any
 from urllib.parse import urlsplit
 
-from notifications.channels.base import Channel, DeliveryError, Message, Page
-from notifications.channels.words import Words, words_of
+from notifications.channels.base import (
+    CardChannel,
+    DeliveryError,
+    Message,
+    Page,
+    PagedIncident,
+    Posted,
+)
+from notifications.channels.email import one_line
+from notifications.channels.words import Words, words_of, words_of_incident
+from notifications.models import Notification
 from notifications.models.preferences import is_telegram_chat
 
 # What a press of a button brings back: "<action>:<incidents>", at most 64 bytes.
@@ -17,7 +26,7 @@ ACTIONS = {"triggered": ("acknowledge", "resolve"), "acknowledged": ("resolve",)
 LABELS = {"acknowledge": "Acknowledge", "resolve": "Resolve"}
 
 
-class TelegramChannel(Channel):
+class TelegramChannel(CardChannel):
     """Later messages about an incident answer the first one, which is edited as it moves on."""
 
     name = "telegram"
@@ -38,13 +47,30 @@ class TelegramChannel(Channel):
             )
         words = words_of(pages)
         posted = pages[0].posted if len(pages) == 1 else None
-        return Message(
-            address=address,
-            subject=words.title,
-            text=words.plain,
-            html=_html(words),
-            data={"buttons": _buttons(words), "reply_to": posted},
-        )
+        return _message(address, words, posted, asks=all(_asks(page) for page in pages))
+
+    def render_card(
+        self, incident: PagedIncident, *, address: str, shown: str, said: str
+    ) -> Message:
+        """The message as it is to be now, with the buttons that are left."""
+        words = words_of_incident(incident, news=one_line(said))
+        return _message(address, words, None, asks=True)
+
+
+def _message(address: str, words: Words, posted: Posted | None, *, asks: bool) -> Message:
+    answers = _answers(words) if asks else []
+    return Message(
+        address=address,
+        subject=words.title,
+        text=words.plain,
+        html=_html(words),
+        data={"buttons": _buttons(words, answers), "reply_to": posted},
+    )
+
+
+def _asks(page: Page) -> bool:
+    """Whether somebody is to answer, which news are not for."""
+    return page.event is None and page.reason != Notification.Reason.STATUS
 
 
 def _html(words: Words) -> str:
@@ -56,9 +82,9 @@ def _html(words: Words) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _buttons(words: Words) -> list[list[dict[str, Any]]]:
+def _buttons(words: Words, answers: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """What can be done, in one row, and the link below it."""
-    rows = [row] if (row := _answers(words)) else []
+    rows = [answers] if answers else []
     if words.url and _is_open_to_telegram(words.url):
         rows.append([{"text": words.link, "url": words.url}])
     return rows

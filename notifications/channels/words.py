@@ -59,9 +59,10 @@ def words_of(pages: Sequence[Page]) -> Words:
     repeated = REPEATED if any(page.maybe_duplicate for page in pages) else ""
     if len(pages) == 1:
         page = pages[0]
-        return (
-            _of_incident(page, incidents[0], repeated) if incidents else _of_notice(page, repeated)
-        )
+        if not incidents:
+            return _of_notice(page, repeated)
+        news = one_line(page.event.message) if page.event is not None else ""
+        return words_of_incident(incidents[0], news=news, repeated=repeated)
     return _of_several(pages, incidents, repeated)
 
 
@@ -70,8 +71,8 @@ def incident_line(incident: PagedIncident) -> str:
     return _shortened(one_line(f"#{incident.id} {incident.title}"), MAX_TITLE_LENGTH)
 
 
-def _of_incident(page: Page, incident: PagedIncident, repeated: str) -> Words:
-    news = one_line(page.event.message) if page.event is not None else ""
+def words_of_incident(incident: PagedIncident, *, news: str = "", repeated: str = "") -> Words:
+    """What to say of one incident; `news`: what just happened to it."""
     facts = [
         ("Service", incident.service_name),
         ("Urgency", incident.urgency.capitalize()),

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from bench.stand_ins.server import Reply, json_reply
 from bench.stand_ins.telegram import TOKEN, Telegram
 from notifications.channels import CHANNELS
-from notifications.channels.base import DeliveryError, Notice, Page, Posted
+from notifications.channels.base import CardChannel, DeliveryError, Notice, Page, Posted
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig, Sent
 from tests.notifications.sending import carry, notice_of, page_of, several
@@ -133,6 +133,12 @@ def test_a_notice_is_told_by_the_bot(telegram: Telegram):
     assert buttons(telegram) == [["Open OpsKnight"]]
 
 
+def test_news_ask_nobody_to_answer(telegram: Telegram):
+    send(telegram, page(status="acknowledged", reason="status"))
+
+    assert buttons(telegram) == [["Open the incident"]]
+
+
 def test_a_later_message_answers_the_first_one(telegram: Telegram):
     posted = send(telegram, page()).posted
 
@@ -144,10 +150,16 @@ def test_a_later_message_answers_the_first_one(telegram: Telegram):
 def test_a_message_is_edited_when_its_incident_moves_on(telegram: Telegram):
     posted = send(telegram, page()).posted
     assert posted is not None
-    message = CHANNELS["telegram"].render([page(status="acknowledged")])
+    channel, moved = CHANNELS["telegram"], page(status="acknowledged").incident
+    assert isinstance(channel, CardChannel)
+    assert moved is not None
+    message = channel.render_card(
+        moved, address=CHAT, shown="acknowledged", said="Acknowledged by Bob"
+    )
 
     PROVIDERS["telegram"].edit(message, config=config_of(telegram), posted=posted)
 
+    assert "Acknowledged by Bob" in shown(telegram)["text"]
     assert "Status: Acknowledged" in shown(telegram)["text"]
     assert buttons(telegram)[0] == ["Resolve"]
 
