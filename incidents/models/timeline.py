@@ -59,6 +59,12 @@ class TimelineEntry(models.Model):
             models.Index(fields=["actor"], condition=Q(actor__isnull=False), name="timeline_actor"),
             # Who was assigned lately and has not been told yet.
             models.Index(fields=["at"], condition=Q(kind="reassigned"), name="timeline_reassigned"),
+            # What was taken or is over lately, for those who want to hear of it.
+            models.Index(
+                fields=["at"],
+                condition=Q(kind__in=["acknowledged", "resolved"]),
+                name="timeline_settled",
+            ),
         )
 
     def __str__(self) -> str:

@@ -194,7 +194,7 @@ def _page_of(row: Notification) -> Page:
 
 
 def _event(row: Notification) -> Event | None:
-    if "event" not in row.details:
+    if row.reason not in Notification.NEWS or "event" not in row.details:
         return None
     return Event(**row.details["event"], template=row.details.get("template", ""))
 

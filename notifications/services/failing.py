@@ -43,7 +43,7 @@ def give_up_all(
         row = failure.row
         if failure.breaks_address:
             break_address(row)
-        if row.incident_id is None or row.reason == Notification.Reason.EVENT:
+        if row.incident_id is None or row.reason in Notification.NEWS:
             continue
         is_wanted = failure.is_wanted
         next_step = take_next_way(row=row, now=now) if is_wanted else NOT_WANTED

@@ -227,11 +227,11 @@ def _sandbox_message(row: Notification, message: Message) -> SandboxMessage:
 
 
 def _paged(row: Notification, outcome: Outcome, now: datetime) -> TimelineEntry | None:
-    """Notices in the app are not worth an entry: they reach only who is looking. Nor are events,
-    which page nobody."""
+    """Notices in the app are not worth an entry: they reach only who is looking. Nor are events
+    and status updates, which page nobody."""
     if row.channel == "in_app" or row.incident_id is None:
         return None
-    if row.reason == Notification.Reason.EVENT:
+    if row.reason in Notification.NEWS:
         return None
     phrase = CHANNELS[row.channel].phrase
     if row.state == State.SANDBOXED:

@@ -16,13 +16,14 @@ from realtime.publish import incidents_changed
 # SQL over n (notification), i (incident), u (user); i and u may be missing. NULL counts as false:
 # ask `IS TRUE`. An assignment is news to whoever has it; its delayed ways end when somebody
 # acknowledged. Where everybody acknowledges, one's pages go on until one has done so oneself. An
-# event is told whatever came of its incident since.
+# event is told whatever came of its incident since; a status update unless it is triggered again.
 WANTED = """
     CASE
         WHEN n.reason = 'event' THEN true
         WHEN n.destination_id IS NOT NULL THEN n.incident_id IS NULL OR i.status = 'triggered'
         WHEN u.status <> 'active' THEN false
         WHEN n.incident_id IS NULL THEN true
+        WHEN n.reason = 'status' THEN i.status IN ('acknowledged', 'resolved')
         WHEN n.reason = 'escalation' AND n.needs_own_ack THEN
             i.status IN ('triggered', 'acknowledged') AND NOT EXISTS (
                 SELECT FROM incidents_timelineentry t
