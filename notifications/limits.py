@@ -13,6 +13,7 @@ from django.conf import settings
 from limits import RateLimitItemPerMinute
 from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
+from redis.connection import ConnectionPool
 from redis.exceptions import RedisError
 
 from notifications.models.preferences import URL_CHANNELS
@@ -64,13 +65,16 @@ def _or_without(ask: Callable[[], T], without: T) -> T:
         return without
 
 
-@cache
 def _limiter() -> MovingWindowRateLimiter:
-    pool = prompt_redis().connection_pool
-    uri = settings.REDIS_URL
-    return MovingWindowRateLimiter(
-        RedisStorage(uri, connection_pool=pool, key_prefix=f"{settings.REDIS_PREFIX}limits")
-    )
+    return _limiter_on(prompt_redis().connection_pool)
+
+
+@cache
+def _limiter_on(pool: ConnectionPool) -> MovingWindowRateLimiter:
+    """Registers its scripts once; raises RedisError."""
+    prefix = f"{settings.REDIS_PREFIX}limits"
+    storage = RedisStorage(settings.REDIS_URL, connection_pool=pool, key_prefix=prefix)
+    return MovingWindowRateLimiter(storage)
 
 
 # The pace at which one address hears of one service

@@ -19,7 +19,11 @@ def check_answer(status: int, retry_after: str) -> None:
     if 200 <= status < 300:
         return
     if status >= 500 or status in TRANSIENT_STATUSES:
-        raise DeliveryError(f"Answered {status}.", retry_after=patience(retry_after))
+        raise DeliveryError(
+            f"Answered {status}.",
+            retry_after=patience(retry_after),
+            provider_is_down=status >= 500,
+        )
     hint = " Redirects are not followed: enter the final address." if status < 400 else ""
     raise DeliveryError(
         f"Answered {status}.{hint}",

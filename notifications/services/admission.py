@@ -67,3 +67,8 @@ class Door:
 
 def _postponed(wait: Wait, until: float, *, is_for_address: bool = False) -> Postponed:
     return Postponed(wait, datetime.fromtimestamp(until, UTC), is_for_address=is_for_address)
+
+
+def forget_full() -> None:
+    """Find out anew which channels are full."""
+    _full_until.clear()

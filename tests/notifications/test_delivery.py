@@ -179,7 +179,7 @@ def test_a_person_whose_account_was_disabled_is_not_paged(
     assert page.state == State.CANCELLED
 
 
-def test_one_address_gets_one_page_when_several_became_due_together(
+def test_c5_one_address_gets_one_page_when_several_became_due_together(
     mailbox: Mailbox, incident: Incident, bob: User
 ):
     for delay in (1, 2):
@@ -193,7 +193,7 @@ def test_one_address_gets_one_page_when_several_became_due_together(
     assert messages(incident) == ["Page sent to Bob by e-mail"]
 
 
-def test_a_killed_worker_leaves_a_page_that_is_sent_again_and_says_so(
+def test_d11_a_killed_worker_leaves_a_page_that_is_sent_again_and_says_so(
     mailbox: Mailbox, incident: Incident, bob: User
 ):
     page = NotificationFactory(incident=incident, user=bob)
@@ -251,7 +251,7 @@ def test_a_page_that_kills_every_worker_is_given_up(incident: Incident, bob: Use
     assert page.state == State.FAILED
 
 
-def test_a_webhook_is_tried_until_it_answers_2xx(endpoint: Endpoint, incident: Incident, bob: User):
+def test_d12_a_webhook_is_tried_until_it_answers_2xx(endpoint: Endpoint, incident: Incident, bob: User):
     hook_of(bob, endpoint)
     page_person(incident, bob)
     page = Notification.objects.get(channel="webhook")
@@ -297,7 +297,7 @@ def test_retry_after_is_honoured(endpoint: Endpoint, incident: Incident, bob: Us
     assert 110 < (page.due_at - timezone.now()).total_seconds() <= 120
 
 
-def test_an_address_that_is_gone_is_switched_off_and_the_next_way_taken_at_once(
+def test_d12_an_address_that_is_gone_is_switched_off_and_the_next_way_taken_at_once(
     endpoint: Endpoint, mailbox: Mailbox, incident: Incident, bob: User
 ):
     hook = hook_of(bob, endpoint)
