@@ -21,7 +21,10 @@ from notifications.models import (
     NotificationRule,
 )
 from notifications.models.preferences import Channel
+from notifications.provider_admin import ProviderAdmin
 from opsknight.admin import AuditedModelAdmin, ReadOnlyAdmin
+
+__all__ = ["ProviderAdmin"]  # importing registers it
 
 
 @admin.register(ContactMethod)

@@ -40,6 +40,11 @@ def all_accounts() -> tuple[ProviderConfig, ...]:
     return _all()
 
 
+def environment_accounts() -> list[ProviderConfig]:
+    """The accounts that come from the environment and are complete."""
+    return _from_environment()
+
+
 def find_account(key: str) -> ProviderConfig | None:
     """The account with this key, if it still exists and is switched on."""
     return next((config for config in _all() if config.key == key), None)
