@@ -8,7 +8,7 @@ from notifications.channels.base import Event
 
 Kind = TimelineEntry.Kind
 
-# Alerts that join, and what becomes of single pages, are not among them: a storm would be passed on.
+# Alerts that join and single pages are not among them: they would pass a storm on.
 EVENTS: Final[dict[TimelineEntry.Kind, str]] = {
     Kind.TRIGGERED: "incident.triggered",
     Kind.ACKNOWLEDGED: "incident.acknowledged",

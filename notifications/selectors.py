@@ -62,7 +62,7 @@ def deliveries_of(incident: Incident) -> QuerySet[Notification]:
     return (
         Notification.objects.filter(incident=incident)
         .exclude(channel=Channel.IN_APP)
-        .select_related("user", "destination")
+        .select_related("user", "destination", "in_place_of")
         .defer("destination__secret")
         .annotate(kept_message_id=F("sandbox_message__pk"))
         .order_by("-created_at", "-pk")

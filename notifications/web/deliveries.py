@@ -8,8 +8,8 @@ from django.views.decorators.http import require_safe
 
 from incidents.selectors import get_incident_for
 from incidents.web.answers import signed_in
-from notifications.channels import CHANNELS
 from notifications.selectors import deliveries_of
+from notifications.web.messages import shown_message
 
 SHOWN = 30
 
@@ -18,12 +18,13 @@ SHOWN = 30
 @login_required
 @require_safe
 def deliveries_panel(request: HttpRequest, incident_id: int) -> HttpResponse:
-    """Who was paged how, and what became of it; for everybody who may see the incident."""
+    """Who was paged how, every attempt, and what became of it; for who may see the incident."""
     user = signed_in(request)
     incident = get_incident_for(user, incident_id)
-    found = list(deliveries_of(incident)[: SHOWN + 1])
+    found = list(deliveries_of(incident).prefetch_related("delivery_attempts")[: SHOWN + 1])
     context = {
-        "deliveries": [(page, CHANNELS[page.channel].phrase) for page in found[:SHOWN]],
+        "incident": incident,
+        "deliveries": [shown_message(page, user) for page in found[:SHOWN]],
         "has_more": len(found) > SHOWN,
         "shown": SHOWN,
         "may_open_sandbox": user.is_responder,

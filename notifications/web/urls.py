@@ -6,6 +6,7 @@ from django.urls.resolvers import URLPattern
 from notifications.web import deliveries, notices, preferences, sandbox
 from notifications.web.destinations import destination_patterns
 from notifications.web.links import link_patterns
+from notifications.web.messages import message_patterns
 from notifications.web.short_links import short_patterns
 from notifications.web.slack import slack_patterns
 
@@ -36,6 +37,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{METHOD}/disable/", preferences.disable_method, name="disable_method"),
     path(f"{METHOD}/secret/", preferences.method_secret, name="method_secret"),
     *destination_patterns,
+    *message_patterns,
     *link_patterns,
     *short_patterns,
     *slack_patterns,

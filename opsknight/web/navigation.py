@@ -26,6 +26,7 @@ PLACES = (
     Place("Schedules", "escalations:schedules", "calendar-days", "g c", is_main=True),
     Place("Policies", "escalations:policies", "route", "g p"),
     Place("Destinations", "notifications:destinations", "webhook", "g w"),
+    Place("Messages", "notifications:messages", "send", "g m"),
     Place("Teams", "opsknight:teams", "users", "g t"),
     Place("People", "opsknight:people", "contact-round", "g u"),
     Place("Sandbox", "notifications:sandbox", "flask-conical", "g x", responders_only=True),
