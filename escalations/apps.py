@@ -7,14 +7,16 @@ class EscalationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Say what is lost when a person leaves, what pages a destination, who goes on when pages
-        failed, and how changes of schedules reach open pages."""
+        failed or somebody answers so, and how changes of schedules reach open pages."""
         # Needs the models, which are loaded only now.
+        from escalations.services.answering import escalate_by_answer
         from escalations.services.departures import losses_without
         from escalations.services.destination_uses import uses_by_policies, uses_by_schedules
         from escalations.services.policy_losses import policy_losses_without
         from escalations.services.unreached import go_on_at_once
         from escalations.web.live import render_on_call
         from notifications import uses
+        from notifications.services.answers import on_escalate
         from notifications.services.unreached import on_unreached
         from opsknight.departures import ask_on_departure
         from realtime import topics
@@ -25,3 +27,4 @@ class EscalationsConfig(AppConfig):
         uses.register(uses_by_policies)
         uses.register(uses_by_schedules)
         on_unreached(go_on_at_once)
+        on_escalate(escalate_by_answer)

@@ -35,12 +35,18 @@ class Escalated:
 
 
 def escalate_incidents(
-    *, incidents: Iterable[Incident], step: int | None, actor: User | None, now: datetime
+    *,
+    incidents: Iterable[Incident],
+    step: int | None,
+    actor: User | None,
+    now: datetime,
+    via: str = "",
 ) -> Escalated:
     """Page the next step of each incident at once, or step `step` (from 1); by the next pass.
 
     What is acknowledged is triggered again, whoever has it. A step that was asked for is taken
     whatever its urgency, hours and condition say. Afterwards the escalation goes on from there.
+    `via` says the way of an answer as the timeline does ("by SMS").
     Incidents that cannot be escalated are left as they are; where none can, raises the reason of
     the first: Conflict (over, in maintenance, no steps, somebody else just did it) or InvalidInput
     (there is no such step).
@@ -59,7 +65,7 @@ def escalate_incidents(
                 refused[one.incident.pk] = error
         if refused and not due:
             raise next(iter(refused.values()))
-        _restart_timers(due, actor, now)
+        _restart_timers(due, actor, via, now)
     return Escalated([one.incident.pk for one in due], refused)
 
 
@@ -165,22 +171,22 @@ def _nobody_to_escalate_to(incident: Incident, run: EscalationRun) -> str:
     )
 
 
-def _restart_timers(due: list[DueRun], actor: User | None, now: datetime) -> None:
+def _restart_timers(due: list[DueRun], actor: User | None, via: str, now: datetime) -> None:
     ids = [one.incident.pk for one in due]
     # What is triggered stays as it is there; only acknowledgements are withdrawn.
     unacknowledge_incidents(incident_ids=ids, actor=actor, source="escalated")
     save_runs(due=due)
     set_timers(due=due, now=now)
-    write_entries(_entry(one, actor, now) for one in due)
+    write_entries(_entry(one, actor, via, now) for one in due)
     incidents_changed(ids)
     wake(Wake.ESCALATE)
 
 
-def _entry(due: DueRun, actor: User | None, now: datetime) -> TimelineEntry:
+def _entry(due: DueRun, actor: User | None, via: str, now: datetime) -> TimelineEntry:
     run = due.run
     is_step = run.stage == Stage.STEPS
     where = f"step {run.next_step + 1}" if is_step else "the final fallback"
-    by = f" by {actor}" if actor else ""
+    by = f" by {actor} {via}".rstrip() if actor else ""
     row = entry(
         due.incident.pk,
         TimelineEntry.Kind.ESCALATION_MOVED,
