@@ -1,7 +1,7 @@
 """Slack: what a message in a channel, a direct message or a thread says."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from slack_sdk.models.blocks import (
     ActionsBlock,
@@ -53,7 +53,9 @@ class SlackChannel(CardChannel):
     name = "slack"
     queue = "slack"
     phrase = "in Slack"
-    parallel: ClassVar[int] = 10
+    parallel = 10
+    # A flood becomes few messages, which are not edited: Slack takes one a second per channel.
+    gathers = True
 
     def render(self, pages: Sequence[Page]) -> Message:
         """`text` is the first line, in Slack's mrkdwn.

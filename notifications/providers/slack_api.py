@@ -39,7 +39,7 @@ DEAD = {
     "cannot_dm_bot": "A bot cannot be written to.",
     "no_such_subteam": "Slack knows no such user group.",
     "subteam_not_found": "Slack knows no such user group.",
-    "no_service": "The incoming webhook was removed.",
+    "no_service": "Slack knows no such webhook: it was removed.",
     "channel_is_archived": "The channel is archived.",
 }
 # The message was refused, and the address may be fine: inviting the bot is all it takes.

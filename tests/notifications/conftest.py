@@ -5,18 +5,25 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
-from bench.stand_ins.slack import SlackStandIn
+from bench.stand_ins.slack import Member, SlackStandIn
 from bench.stand_ins.twilio import Twilio
 from incidents.models import Incident
+from notifications.models import Destination
 from notifications.providers import PROVIDERS
 from notifications.providers.http import close_connections
 from notifications.providers.smtp import SmtpProvider
 from notifications.services.accounts import forget_accounts
 from opsknight.models import User
-from tests.factories import IncidentFactory, ServiceFactory, TeamFactory, UserFactory
+from tests.factories import (
+    DestinationFactory,
+    IncidentFactory,
+    ServiceFactory,
+    TeamFactory,
+    UserFactory,
+)
 from tests.notifications.providers import Endpoint, Mailbox, running_endpoint, running_mailbox
+from tests.notifications.slack import ROOM, running_slack
 from tests.notifications.slack import account_of as slack_account_of
-from tests.notifications.slack import running_slack
 from tests.notifications.telephones import PUBLIC_URL, account_of, running_twilio
 
 
@@ -89,3 +96,15 @@ def slack(settings: Settings) -> Iterator[SlackStandIn]:
     with running_slack() as slack:
         settings.PROVIDERS_FROM_ENV = {"slack": slack_account_of(slack)}
         yield slack
+
+
+@pytest.fixture
+def room(slack: SlackStandIn) -> Destination:
+    """A channel that can be paged."""
+    return DestinationFactory(name="#checkout", channel="slack", address=ROOM)
+
+
+@pytest.fixture
+def bob_in_slack(slack: SlackStandIn) -> Member:
+    """Bob's address, confirmed by Slack."""
+    return slack.add_member("U0BOB0001", "bob", "bob@example.com")

@@ -46,20 +46,9 @@ HALF_AN_HOUR = timedelta(minutes=30)
 
 
 @pytest.fixture
-def room(slack: SlackStandIn) -> Destination:
-    return DestinationFactory(name="#checkout", channel="slack", address=ROOM)
-
-
-@pytest.fixture
 def joe(slack: SlackStandIn) -> Member:
     """A member whose address nobody here has."""
     return slack.add_member("U0JOE0001", "Joe", "joe@elsewhere.example")
-
-
-@pytest.fixture
-def bob_in_slack(slack: SlackStandIn) -> Member:
-    """Bob's address, confirmed by Slack."""
-    return slack.add_member("U0BOB0001", "bob", "Bob@example.com")
 
 
 @pytest.fixture
