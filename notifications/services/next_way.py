@@ -25,6 +25,8 @@ def take_next_way(*, row: Notification, now: datetime) -> str:
         incident_id=row.incident_id, user_id=row.user_id, reason=row.reason
     ).exclude(channel="in_app").exclude(pk=row.pk)  # fmt: skip
     upcoming = others.filter(state__in=Notification.UNFINISHED).order_by("due_at", "pk").first()
+    if upcoming is not None and upcoming.waits_for == Notification.Wait.QUIET:
+        return f"Trying {CHANNELS[upcoming.channel].phrase} when quiet hours end."
     if upcoming is not None:
         _pull_forward(upcoming, now)
         return f"Trying {CHANNELS[upcoming.channel].phrase} now."
@@ -43,6 +45,7 @@ def take_next_way(*, row: Notification, now: datetime) -> str:
         needs_own_ack=row.needs_own_ack,
     )
     page = build_page(request, account_page(address), now)
+    page.in_place_of_id = row.in_place_of_id
     Notification.objects.bulk_create([page], ignore_conflicts=True)
     wake_channels(["email"])
     return "Trying by e-mail to the account's address now."
