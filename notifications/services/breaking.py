@@ -1,13 +1,17 @@
 """Switches off an address that its provider refused for good."""
 
+from django.utils import timezone
+
 from notifications.models import ContactMethod, Destination, Notification
+from notifications.services.notices import NoticeRequest, queue_notices
 from opsknight.services.audit import record_change
 
 
 def break_address(row: Notification) -> None:
     """Switch off what the failed `row` went to, until somebody looks at it; its page says why.
 
-    The caller holds the transaction. The account's own address is never switched off.
+    The caller holds the transaction. The account's own address is never switched off. The owner of
+    a contact method is told.
     """
     method = _method_of(row)
     if method is None:
@@ -22,6 +26,21 @@ def break_address(row: Notification) -> None:
         entity=method,
         changes={"enabled": [True, False], "broken_reason": ["", row.last_error]},
     )
+    if isinstance(method, ContactMethod):
+        _tell_owner(method, row)
+
+
+def _tell_owner(method: ContactMethod, row: Notification) -> None:
+    """In the app, and by e-mail to the account's address."""
+    notice = NoticeRequest(
+        user_id=method.user_id,
+        subject=f"You are not paged any more: {method}",
+        text=f"It was refused for good: {row.last_error}\n"
+        "Pages go to your account's e-mail address instead. Correct it, or switch it on again.",
+        link="/settings/notifications/",
+        cause=f"broken:{method.pk}:{row.pk}",
+    )
+    queue_notices(notices=[notice], now=timezone.now())
 
 
 def _method_of(row: Notification) -> ContactMethod | Destination | None:

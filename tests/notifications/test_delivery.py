@@ -251,7 +251,9 @@ def test_a_page_that_kills_every_worker_is_given_up(incident: Incident, bob: Use
     assert page.state == State.FAILED
 
 
-def test_d12_a_webhook_is_tried_until_it_answers_2xx(endpoint: Endpoint, incident: Incident, bob: User):
+def test_d12_a_webhook_is_tried_until_it_answers_2xx(
+    endpoint: Endpoint, incident: Incident, bob: User
+):
     hook_of(bob, endpoint)
     page_person(incident, bob)
     page = Notification.objects.get(channel="webhook")
@@ -301,7 +303,9 @@ def test_d12_an_address_that_is_gone_is_switched_off_and_the_next_way_taken_at_o
     endpoint: Endpoint, mailbox: Mailbox, incident: Incident, bob: User
 ):
     hook = hook_of(bob, endpoint)
-    NotificationRuleFactory(contact_method__user=bob, delay_minutes=30)
+    NotificationRuleFactory(
+        contact_method__user=bob, contact_method__address="next@home.example", delay_minutes=30
+    )
     page_person(incident, bob)
     endpoint.answers = [410]
 
@@ -311,7 +315,8 @@ def test_d12_an_address_that_is_gone_is_switched_off_and_the_next_way_taken_at_o
     hook.refresh_from_db()
     assert (hook.enabled, hook.broken_reason) == (False, "Answered 410.")
     assert AuditEntry.objects.filter(action="contact_method.broken").exists()
-    assert len(mailbox.mails) == 1
+    assert mailbox.recipients == ["next@home.example", "bob@example.com"]
+    assert "You are not paged any more" in mailbox.mails[1]["Subject"]
     assert messages(incident) == [
         "Page to Bob by webhook failed: Answered 410. Trying by e-mail now.",
         "Page sent to Bob by e-mail",
@@ -328,7 +333,7 @@ def test_without_another_way_the_account_address_is_used(
     deliver_due(channel="webhook")
     deliver_due(channel="email")
 
-    assert mailbox.recipients == ["bob@example.com"]
+    assert mailbox.recipients == ["bob@example.com"] * 2  # the page, and why it came by mail
 
 
 def test_a_dead_account_address_ends_the_ways(mailbox: Mailbox, incident: Incident, bob: User):
