@@ -232,4 +232,4 @@ def _cut(text: str, length: int) -> str:
 
 def _is_pressed(block: dict[str, Any]) -> bool:
     """A row of buttons that want an answer."""
-    return block["type"] == "actions"
+    return str(block["type"]) == "actions"

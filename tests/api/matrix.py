@@ -130,6 +130,8 @@ TEAMS_PLACE = {
 }
 DESTINATIONS = [  # carol is in the team and does not lead it
     _read("schedules", "destinations"),
+    # 409: there is no bot that could say.
+    _read("schedules", "destinations/slack-channels", (403, 403, 403, 409)),
     _read("schedules", "destinations/{channel}", TEAM_SEES),
     _read("schedules", "destinations/{hook}", (404, 404, 200, 200)),
     _write("schedules", "POST", "destinations", (403, 403, 403, 201), TEAMS_PLACE),
