@@ -10,6 +10,7 @@ from notifications.providers.base import Receipt
 from notifications.services import (
     asking,
     assignments,
+    breaker_incidents,
     digests,
     events,
     post_edits,
@@ -111,6 +112,15 @@ def tell_status() -> None:
     Safe to run twice because an update names the change that it tells of and is unique per address.
     """
     status_updates.tell_status(now=timezone.now())
+
+
+@shared_task(name="notifications.tasks.follow_breakers")
+def follow_breakers() -> None:
+    """Open incidents for providers that fail, resolve those of providers that answer again.
+
+    Safe to run twice because the service is locked and an incident's key names its breaker.
+    """
+    breaker_incidents.follow_breakers(now=timezone.now())
 
 
 def _worker_stays() -> bool:
