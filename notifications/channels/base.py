@@ -184,7 +184,8 @@ class DeliveryError(Exception):
     `permanent`: trying again is pointless. `breaks_address`: the address itself is dead and is
     switched off. `may_have_arrived`: the provider fell silent after it had everything.
     `retry_after`: the provider asks for this much patience. `provider_is_down`: the message and the
-    address are not to blame, another provider may take it; counts against the breaker of this one.
+    address are not to blame, another provider may take it; counts against the breaker of this one,
+    unless it is permanent: what this one may never carry.
     """
 
     def __init__(

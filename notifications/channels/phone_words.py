@@ -40,6 +40,8 @@ def news_of(page: Page) -> str:
     """What became of the incident, for a status update; empty for a page."""
     if page.incident is None or page.reason != Notification.Reason.STATUS:
         return ""
+    if page.event is not None:
+        return one_line(page.event.message)
     return page.incident.status.capitalize()
 
 

@@ -1,10 +1,10 @@
 """Calls to the APIs of providers: kept connections, a deadline, and a bounded answer."""
 
 import json
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import httpx
@@ -14,6 +14,9 @@ from notifications.channels.base import SEND_SECONDS, DeliveryError
 CONNECT_SECONDS = 5.0
 MAX_ANSWER_BYTES = 256 * 1024
 MAX_CONNECTIONS = 100
+
+_lock = threading.Lock()
+_clients: list[httpx.Client] = []  # one, once it is needed
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,9 @@ def call(
 
 def close_connections() -> None:
     """Let go of what is kept open; the next call connects anew."""
-    _client().close()
-    _client.cache_clear()
+    with _lock:
+        if _clients:
+            _clients.pop().close()
 
 
 def _read(response: httpx.Response, deadline: float, who: str) -> bytes:
@@ -104,9 +108,15 @@ def _read(response: httpx.Response, deadline: float, who: str) -> bytes:
     return bytes(body)
 
 
-@cache
 def _client() -> httpx.Client:
-    """One for all threads of a process."""
+    """One for all threads of a process, also when several ask for it first."""
+    with _lock:
+        if not _clients:
+            _clients.append(_new_client())
+        return _clients[0]
+
+
+def _new_client() -> httpx.Client:
     return httpx.Client(
         timeout=httpx.Timeout(SEND_SECONDS / 2, connect=CONNECT_SECONDS),
         limits=httpx.Limits(

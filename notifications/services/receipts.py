@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from kombu.exceptions import OperationalError
 
 from incidents.services.timeline import write_entries
-from notifications.models import Notification
+from notifications.models import DeliveryAttempt, Notification
 from notifications.providers.base import Receipt
 from notifications.services.failing import Failure, give_up_all
 from notifications.services.settling import WANTED
@@ -58,6 +58,7 @@ def record_receipts(
             detail = said[row.provider_message_id].detail
             row.last_error = (detail or NO_REASON)[:MAX_DETAIL_LENGTH]
         Notification.objects.bulk_update(arrived + failed, ["state", "last_error"])
+        _keep_details(rows, said, now)
         _go_on(failed, said, now)
         incidents_changed(r.incident_id for r in arrived + failed if r.incident_id is not None)
     return said.keys() - {row.provider_message_id for row in rows}
@@ -103,6 +104,25 @@ def _lock_rows(provider_keys: Collection[str], message_ids: Collection[str]) -> 
 
 def _has_arrived(row: Notification, receipt: Receipt) -> bool:
     return receipt.is_delivered is True and row.state == State.SENT
+
+
+def _keep_details(rows: Sequence[Notification], said: Mapping[str, Receipt], now: datetime) -> None:
+    """Write into the log what is said beyond the arrival, once: that the message was read."""
+    details = {
+        row.pk: said[row.provider_message_id].detail
+        for row in rows
+        if row.state == State.DELIVERED and said[row.provider_message_id].is_delivered
+    }
+    wanted = {(pk, detail[:MAX_DETAIL_LENGTH]) for pk, detail in details.items() if detail}
+    if not wanted:
+        return
+    kept = DeliveryAttempt.objects.filter(notification_id__in=details)
+    DeliveryAttempt.objects.bulk_create(
+        DeliveryAttempt(
+            notification_id=pk, at=now, outcome=DeliveryAttempt.Outcome.SENT, detail=detail
+        )
+        for pk, detail in sorted(wanted - set(kept.values_list("notification_id", "detail")))
+    )
 
 
 def _has_failed(row: Notification, receipt: Receipt) -> bool:

@@ -99,7 +99,9 @@ def _call(
             message, config=account, channel=guard.channel, idempotency_key=idempotency_key
         )
     except DeliveryError as error:
-        breakers.report(guard, error=str(error) if error.provider_is_down else "")
+        # What an account may never do, such as send to one country, does not stop it for others.
+        is_down = error.provider_is_down and not error.permanent
+        breakers.report(guard, error=str(error) if is_down else "")
         result = Result.UNKNOWN if error.may_have_arrived else Result.FAILED
         route.calls.append(_written(account, result, str(error), started))
         route.error = error

@@ -24,7 +24,7 @@ from notifications.providers.twilio_errors import call_receipt, message_receipt
 from notifications.providers.twilio_voice import Menu, read_call, twiml
 from notifications.services.accounts import accounts_of_kind
 from notifications.services.phone_calls import press_key
-from notifications.services.receipts import record_receipts
+from notifications.services.receipts import take_receipts
 from notifications.services.replies import answer_reply
 
 logger = logging.getLogger(__name__)
@@ -75,13 +75,11 @@ def status(request: HttpRequest, accounts: list[ProviderConfig]) -> HttpResponse
         receipt = message_receipt(
             form.get("MessageSid", ""), form.get("MessageStatus", ""), form.get("ErrorCode")
         )
-    unknown = record_receipts(
+    take_receipts(
         provider_keys=[account.key for account in accounts],
         receipts=[receipt],
         now=timezone.now(),
     )
-    if unknown:
-        logger.info("Twilio speaks of %s, which nothing was sent as.", sorted(unknown))
     return HttpResponse(status=204)
 
 
