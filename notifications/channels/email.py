@@ -11,16 +11,17 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
-from django.template.loader import render_to_string
 from django.utils import timezone
 
+from notifications.bundling import bundle_id
 from notifications.channels.base import Channel, DeliveryError, Message, Page
+from notifications.channels.email_words import bodies_of, one_line, subject_of
+
+__all__ = ["EmailChannel", "ascii_domain", "one_line"]
 
 # 7 bit: readable in the sandbox, and no server has to announce 8BITMIME.
 POLICY = SMTP.clone(cte_type="7bit")
 MAX_ID_DOMAIN_LENGTH = 40
-MAX_SUBJECT_LENGTH = 200
-MAX_DESCRIPTION_LENGTH = 4000
 OWN_HEADERS = (
     "Message-ID",
     "In-Reply-To",
@@ -41,22 +42,23 @@ class EmailChannel(Channel):
     parallel = 10
 
     def render(self, pages: Sequence[Page]) -> Message:
-        """Build the whole mail. The same page always has the same Message-ID.
+        """Build the whole mail. The same pages always have the same Message-ID.
 
         `data`: `from`, the sender; `headers` holds those that a mail service cannot make up.
         """
-        page = pages[0]
+        page, subject = pages[0], subject_of(pages)
         with timezone.override(_zone_of(page)):
-            text, html = _bodies(page)
+            text, html = bodies_of(pages, subject=subject)
         mail = EmailMessage(policy=POLICY)
         mail["From"] = settings.DEFAULT_FROM_EMAIL
         mail["To"] = _recipient(page)
-        _write_headers(mail, page)
+        mail["Subject"] = subject
+        _write_headers(mail, pages)
         mail.set_content(text)
         mail.add_alternative(html, subtype="html")
         return Message(
             address=page.address,
-            subject=subject_of(page),
+            subject=subject,
             text=text,
             html=html,
             raw=mail.as_bytes(),
@@ -73,34 +75,6 @@ def _zone_of(page: Page) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _bodies(page: Page) -> tuple[str, str]:
-    """As plain text and as HTML, in the present time zone."""
-    name = "page" if page.incident is not None else "notice"
-    context = {
-        "page": page,
-        "incident": page.incident,
-        "notice": page.notice,
-        "description": page.incident.description[:MAX_DESCRIPTION_LENGTH] if page.incident else "",
-    }
-    return (
-        render_to_string(f"notifications/email/{name}.txt", context),
-        render_to_string(f"notifications/email/{name}.html", context),
-    )
-
-
-def subject_of(page: Page) -> str:
-    """One line, the same for all mails of an incident, so that mail programs group them."""
-    text = one_line(page.title)
-    if page.incident is not None:
-        text = f"#{page.incident.id} {page.incident.urgency.capitalize()}: {text}"
-    return f"[OpsKnight] {text}"[:MAX_SUBJECT_LENGTH]
-
-
-def one_line(text: str) -> str:
-    """Text without line breaks and control characters, fit for a header."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
 def _recipient(page: Page) -> Address:
     try:
         return Address(one_line(page.recipient.name), addr_spec=ascii_domain(page.address))
@@ -110,20 +84,21 @@ def _recipient(page: Page) -> Address:
         ) from error
 
 
-def _write_headers(mail: EmailMessage, page: Page) -> None:
+def _write_headers(mail: EmailMessage, pages: Sequence[Page]) -> None:
     domain = _id_domain()
-    mail["Subject"] = subject_of(page)
     mail["Date"] = formatdate()
-    mail["Message-ID"] = f"<{page.idempotency_key.hex}@{domain}>"
+    mail["Message-ID"] = f"<{bundle_id(pages).hex}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"  # Exchange ignores Auto-Submitted
-    if page.incident is None:
+    incidents = [page.incident for page in pages if page.incident is not None]
+    if not incidents:
         return
-    thread = f"<incident-{page.incident.id}@{domain}>"
-    mail["In-Reply-To"] = thread
-    mail["References"] = thread
-    mail["X-OpsKnight-Incident"] = str(page.incident.id)
-    if page.incident.urgency == "high":
+    if len(pages) == 1:
+        thread = f"<incident-{incidents[0].id}@{domain}>"
+        mail["In-Reply-To"] = thread
+        mail["References"] = thread
+        mail["X-OpsKnight-Incident"] = str(incidents[0].id)
+    if any(incident.urgency == "high" for incident in incidents):
         mail["Importance"] = "high"
 
 
