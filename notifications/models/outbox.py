@@ -237,6 +237,12 @@ class Notification(models.Model):
                 condition=~Q(provider_message_id=""),
                 name="notification_of_receipt",
             ),
+            # What a provider has reported nothing about, oldest first.
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(state="sent") & ~Q(provider_message_id=""),
+                name="notification_to_ask",
+            ),
             # The bell: a person's unread notices, newest first.
             models.Index(
                 F("user"),
@@ -281,6 +287,8 @@ class DeliveryAttempt(models.Model):
                 name="delivery_attempt_outcome",
             ),
         )
+        # How much went out lately.
+        indexes = (models.Index(fields=["at"], name="delivery_attempt_lately"),)
 
     def __str__(self) -> str:
         return f"{self.outcome} at {self.at:%H:%M:%S}"
