@@ -13,8 +13,11 @@ from opsknight.models import User
 
 # Answers what nobody does any more without these people, a sentence each.
 Question: TypeAlias = Callable[[Iterable[User], datetime], list[str]]
+# Ends what is under way for a person, in the transaction in which the person leaves.
+Ending: TypeAlias = Callable[[User, datetime], None]
 
 _questions: list[Question] = []
+_endings: list[Ending] = []
 
 SHOWN_LOSSES = 20
 
@@ -29,6 +32,18 @@ def ask_on_departure(question: Question) -> None:
     """Have `question` asked before somebody leaves; asking it twice changes nothing."""
     if question not in _questions:
         _questions.append(question)
+
+
+def on_departure(ending: Ending) -> None:
+    """Have `ending` called when somebody is disabled or deleted; once, in AppConfig.ready."""
+    if ending not in _endings:
+        _endings.append(ending)
+
+
+def end_work_of(user: User, *, now: datetime) -> None:
+    """End what is under way for somebody who leaves; the caller holds the transaction."""
+    for ending in _endings:
+        ending(user, now)
 
 
 def losses_without(users: Iterable[User], *, now: datetime) -> list[str]:

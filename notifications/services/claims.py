@@ -24,6 +24,7 @@ from notifications.services.settling import (
     WANTED,
     Cancelled,
     tell_cancelled,
+    tell_left_behind,
     write_unknown_attempts,
 )
 from opsknight.models import User
@@ -142,6 +143,7 @@ def claim_pages(
             write_unknown_attempts(died, now)
         if unwanted:
             tell_cancelled(unwanted, now)
+            tell_left_behind(unwanted, now)
     return _load([pk for pk, _, _, _, is_claimed, _ in rows if is_claimed])
 
 

@@ -8,9 +8,11 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
-from incidents.models import TimelineEntry
+from incidents.models import Incident, TimelineEntry
 from incidents.services.timeline import build_entry, write_entries
-from notifications.models import DeliveryAttempt
+from notifications.models import DeliveryAttempt, Notification
+from notifications.services.unreached import tell_unreached
+from opsknight.models import User
 from realtime.publish import incidents_changed
 
 # SQL over n (notification), i (incident), u (user); i and u may be missing. NULL counts as false:
@@ -82,9 +84,51 @@ def cancel_settled_pages() -> int:
             now = timezone.now()
             write_unknown_attempts((row.id for row in rows if row.was == "sending"), now)
             tell_cancelled(rows, now)
+            tell_left_behind(rows, now)
         total += len(rows)
         if len(rows) < BATCH:
             return total
+
+
+def cancel_pages_of(user: User, now: datetime) -> None:
+    """Cancel what somebody who leaves has not been told yet, and let others be paged instead.
+
+    The caller holds the transaction. What is in a worker's hands counts as not told.
+    """
+    rows = list(
+        Notification.objects.select_for_update(of=("self",), no_key=True)
+        .filter(user=user, state__in=Notification.UNFINISHED)
+        .select_related("incident")
+        .order_by("pk")
+    )
+    Notification.objects.filter(pk__in=[row.pk for row in rows]).update(
+        state=Notification.State.CANCELLED, leased_until=None, finished_at=now
+    )
+    tell_cancelled([Cancelled(r.pk, r.incident_id, r.channel, r.state) for r in rows], now)
+    tell_unreached(failed=[row for row in rows if _pages_on(row)], now=now)
+
+
+def tell_left_behind(cancelled: Iterable[Cancelled], now: datetime) -> None:
+    """Go on where pages were cancelled because their person's account is not active any more."""
+    ids = [row.id for row in cancelled if row.incident_id is not None]
+    if not ids:
+        return
+    rows = (
+        Notification.objects.filter(pk__in=ids, user__isnull=False)
+        .exclude(user__status=User.Status.ACTIVE)
+        .select_related("incident")
+    )
+    tell_unreached(failed=[row for row in rows if _pages_on(row)], now=now)
+
+
+def _pages_on(row: Notification) -> bool:
+    """An escalation goes on from it."""
+    return (
+        row.reason == Notification.Reason.ESCALATION
+        and row.channel != "in_app"
+        and row.incident is not None
+        and row.incident.status == Incident.Status.TRIGGERED
+    )
 
 
 def tell_cancelled(rows: Iterable[Cancelled], now: datetime) -> None:

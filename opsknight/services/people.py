@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from django.db import transaction
 from django.utils import timezone
 
-from opsknight.departures import losses_without, require_confirmation
+from opsknight.departures import end_work_of, losses_without, require_confirmation
 from opsknight.errors import Conflict, InvalidInput, NotAllowed
 from opsknight.models import Team, TeamMember, User, UserToken
 from opsknight.permissions import require_admin
@@ -54,6 +54,8 @@ def update_user(
         _ask_before_leaving(user, now, is_confirmed=is_confirmed)
         _end_access(user)
     user.save(update_fields=[*EDITABLE, "session_epoch"])
+    if user.status == User.Status.DISABLED:
+        end_work_of(user, now=now or timezone.now())
     record_change(actor=actor, action=_action(changes), entity=user, changes=changes, ip=ip)
     return user
 
@@ -104,6 +106,7 @@ def delete_user(
     if reason := reason_against_deletion(actor=actor, user=user):
         raise Conflict(reason)
     _ask_before_leaving(user, now, is_confirmed=is_confirmed)
+    end_work_of(user, now=now or timezone.now())
     delete_recorded(entity=user, fields=EDITABLE, action="user.deleted", actor=actor, ip=ip)
 
 
