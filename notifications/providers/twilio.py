@@ -87,7 +87,7 @@ class TwilioProvider(Provider):
         self, message: Message, *, config: ProviderConfig, channel: str, idempotency_key: UUID
     ) -> Sent:
         """Order a message or a call."""
-        form = _FORMS[channel](message, config)
+        form = order_form(message, config=config, channel=channel)
         resource = "Calls" if channel == "voice" else "Messages"
         answer = call(
             "POST",
@@ -115,6 +115,11 @@ class TwilioProvider(Provider):
         receipt_of = call_receipt if channel == "voice" else message_receipt
         body = answer.json
         return receipt_of(message_id, str(body.get("status", "")), body.get("error_code"))
+
+
+def order_form(message: Message, *, config: ProviderConfig, channel: str) -> dict[str, str]:
+    """The form that orders a message or a call; raises DeliveryError without a sender."""
+    return _FORMS[channel](message, config)
 
 
 def callback_url(config: ProviderConfig, name: str, *args: str) -> str:
