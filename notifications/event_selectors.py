@@ -1,12 +1,14 @@
 """What a person may see and change of who follows what. The only way to it for a person."""
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from incidents.models import Service
-from notifications.models import EventSubscription
-from notifications.selectors import may_change_destination, visible_destinations
+from incidents.selectors import visible_services
+from notifications.models import Destination, EventSubscription
+from notifications.selectors import may_change_destination, teams_run_by, visible_destinations
 from opsknight.errors import NotAllowed, NotFound
 from opsknight.models import Team, TeamMember, User
+from opsknight.selectors import visible_teams
 
 
 def visible_subscriptions(user: User) -> QuerySet[EventSubscription]:
@@ -43,3 +45,26 @@ def may_follow(user: User, service: Service | None, team: Team | None) -> bool:
     if team_id is None:
         return service is not None
     return TeamMember.objects.filter(team_id=team_id, user=user).exists()
+
+
+def changeable_destinations(user: User) -> QuerySet[Destination]:
+    """Those that the person may let follow something."""
+    places = visible_destinations(user)
+    return places if user.is_admin else places.filter(team__in=teams_run_by(user))
+
+
+def followable_services(user: User) -> QuerySet[Service]:
+    """Those that `may_follow` allows."""
+    services = visible_services(user).order_by("name")
+    if user.is_responder:
+        return services
+    mine = TeamMember.objects.filter(user=user).values("team_id")
+    return services.filter(Q(team=None) | Q(team_id__in=mine))
+
+
+def followable_teams(user: User) -> QuerySet[Team]:
+    """Those that `may_follow` allows."""
+    teams = visible_teams(user).order_by("name")
+    if user.is_responder:
+        return teams
+    return teams.filter(pk__in=TeamMember.objects.filter(user=user).values("team_id"))

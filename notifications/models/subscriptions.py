@@ -15,8 +15,12 @@ class EventSubscription(models.Model):
     destination = models.ForeignKey(
         Destination, on_delete=models.CASCADE, related_name="subscriptions"
     )
-    service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, related_name="+")
-    team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, related_name="+")
+    service = models.ForeignKey(
+        Service, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    team = models.ForeignKey(
+        Team, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
     # Names of events, "incident.triggered"; empty: all.
     events = models.JSONField(default=list, blank=True)
     # Of a webhook: the body, a template; empty: ours.

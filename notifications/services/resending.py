@@ -66,10 +66,7 @@ def why_not_again(message: Notification) -> str:
     """Why it cannot be sent again; empty when it can. At most four queries."""
     if message.reason == Reason.VERIFICATION:
         return "Codes are not sent again. Ask for a new one."
-    repeatable = {State.FAILED}
-    if message.destination_id is not None:
-        repeatable |= {State.SENT, State.DELIVERED, State.SANDBOXED}
-    if message.state not in repeatable:
+    if not is_repeatable(message):
         return f"This message is {message.get_state_display().lower()}."
     again = Notification.objects.filter(
         incident_id=message.incident_id,
@@ -79,6 +76,14 @@ def why_not_again(message: Notification) -> str:
     if again.exists():
         return "It is on its way again already."
     return _why_not_there(message) or _why_not_wanted(message)
+
+
+def is_repeatable(message: Notification) -> bool:
+    """Whether its state allows it: what failed, and whatever a destination has had already."""
+    if message.state == State.FAILED:
+        return True
+    had = (State.SENT, State.DELIVERED, State.SANDBOXED)
+    return message.destination_id is not None and message.state in had
 
 
 def _why_not_there(message: Notification) -> str:

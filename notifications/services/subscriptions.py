@@ -1,5 +1,6 @@
 """Following services and teams: who hears of which events. Changes are audited."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypedDict
@@ -135,9 +136,13 @@ def _check_template(template: str, destination: Destination) -> None:
 
 
 def preview_body(*, template: str, destination: Destination) -> str:
-    """What a template makes of a made-up event; raises InvalidInput with the reason."""
+    """What a template, or none, makes of a made-up event; raises InvalidInput with the reason."""
+    payload = payload_of(_sample_page(destination))
+    if not template:
+        return json.dumps(payload, indent=2)
+    _check_template(template, destination)
     try:
-        return render_body(template, payload_of(_sample_page(destination))).decode()
+        return render_body(template, payload).decode()
     except BadTemplate as error:
         raise invalid({"template": [str(error)]}) from error
 

@@ -13,11 +13,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from incidents.web.answers import say, signed_in
 from notifications import selectors
+from notifications.event_selectors import visible_subscriptions
 from notifications.models import Destination
 from notifications.services import destinations as services
 from notifications.services.destinations import DestinationValues
+from notifications.services.resending import is_repeatable
 from notifications.uses import uses_of
 from notifications.web.forms import DestinationForm
+from notifications.web.subscriptions import shown_subscriptions
 from opsknight.errors import NotAllowed, OpsKnightError
 from opsknight.web import client_ip
 from opsknight.web.forms import add_errors
@@ -44,12 +47,20 @@ def destination(request: HttpRequest, pk: int) -> HttpResponse:
     """One destination: what it is, what pages it, and what went there lately."""
     user = signed_in(request)
     place = selectors.get_destination_for(user, pk)
+    may_change = selectors.may_change_destination(user, place)
+    deliveries = selectors.last_deliveries_to(user, place, limit=SHOWN_DELIVERIES)
+    shown = [row for row in deliveries if row.incident is not None or row.subject]
     context = {
         "destination": place,
-        "may_change": selectors.may_change_destination(user, place),
+        "may_change": may_change,
         "may_open_sandbox": user.is_responder,
         "uses": uses_of(place),
-        "deliveries": selectors.last_deliveries_to(user, place, limit=SHOWN_DELIVERIES),
+        "subscriptions": shown_subscriptions(
+            user, visible_subscriptions(user).filter(destination=place)
+        ),
+        "deliveries": deliveries,
+        "open_ids": {row.pk for row in shown},
+        "repeatable_ids": {row.pk for row in shown if may_change and is_repeatable(row)},
         "shown": SHOWN_DELIVERIES,
     }
     return render(request, "notifications/destination.html", context)
