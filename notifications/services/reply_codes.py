@@ -17,7 +17,7 @@ from django.db.models import Case, IntegerField, Max, QuerySet, When
 from incidents.models import Incident
 from notifications.channels.base import Page
 from notifications.models import Notification, ReplyCode
-from notifications.models.preferences import Channel
+from notifications.models.preferences import E164, Channel
 
 State = Notification.State
 Reason = Notification.Reason
@@ -48,6 +48,7 @@ def _pair_of(page: Page) -> tuple[str, int] | None:
         and page.reason in (Reason.ESCALATION, Reason.ASSIGNMENT)
         and not page.is_for_place
         and not page.cannot_send
+        and E164.fullmatch(page.address) is not None
     )
     return (page.address, page.incident.id) if is_answerable and page.incident else None
 

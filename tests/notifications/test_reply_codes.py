@@ -141,3 +141,23 @@ def test_status_updates_have_no_number(incident: Incident, bob: User) -> None:
     pages = claim_pages(channel="sms", limit=5)
 
     assert [page.reply_code for page in pages] == [None] * len(pages)
+
+
+@pytest.mark.parametrize("address", ["call me", "0151 12345678", "+49" + "1" * 60])
+def test_what_is_no_number_keeps_nobody_else_from_being_paged(
+    incident: Incident, bob: User, address: str
+) -> None:
+    for number, cause in ((address, "step:0:0:0"), (PHONE, "step:0:0:1")):
+        method = ContactMethodFactory(user=bob, channel="sms", address=number)
+        NotificationFactory(
+            incident=incident,
+            user=bob,
+            channel="sms",
+            address=number,
+            contact_method=method,
+            cause=cause,
+        )
+
+    pages = claim_pages(channel="sms", limit=5)
+
+    assert {page.address: page.reply_code for page in pages} == {address: None, PHONE: 1}
