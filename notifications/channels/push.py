@@ -11,6 +11,7 @@ from notifications.channels.words import Words, words_of
 from notifications.links import LinkAction, answer_url
 from notifications.models import Notification
 from notifications.models.preferences import validate_webhook_address
+from notifications.push_receipts import receipt_url
 from opsknight.encryption import CannotDecrypt, decrypt
 
 # A browser that is off gets it later, but not so late that the page is history.
@@ -72,6 +73,7 @@ def payload_of(pages: Sequence[Page], words: Words) -> dict[str, Any]:
         "tag": _tag_of(pages[0], words),
         "urgent": _urgency_of(pages) == "high",
         "actions": _actions_of(pages, words),
+        "receipt": receipt_url(pages[0].idempotency_key),
     }
 
 
