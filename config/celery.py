@@ -108,6 +108,7 @@ app.conf.beat_schedule = {
     "follow breakers": _sweep("notifications.tasks.follow_breakers", 5, "default"),
     "tell the assigned": _sweep("notifications.tasks.notify_assigned", 5, "default"),
     "tell events": _sweep("notifications.tasks.tell_events", 2, "default"),
+    "forget replies": _sweep("notifications.tasks.forget_replies", 3600, "default"),
     "tell status": _sweep("notifications.tasks.tell_status", 5, "default"),
     "follow maintenance": _sweep("incidents.tasks.follow_maintenance", 5, "escalations"),
     "resolve what is quiet": _sweep("incidents.tasks.resolve_quiet", 10, "default"),

@@ -15,6 +15,7 @@ from notifications.services import (
     events,
     post_edits,
     receipts,
+    replies,
     runs,
     settling,
     status_updates,
@@ -103,6 +104,15 @@ def delete_unverified() -> None:
     Safe to run twice because a deleted address is not there any more.
     """
     verification.delete_unverified(now=timezone.now())
+
+
+@shared_task(name="notifications.tasks.forget_replies")
+def forget_replies() -> None:
+    """Delete old replies that meant nothing.
+
+    Safe to run twice because what is deleted is gone.
+    """
+    replies.forget_replies(now=timezone.now())
 
 
 @shared_task(name="notifications.tasks.tell_status")

@@ -7,7 +7,7 @@ counts the same.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -28,6 +28,8 @@ from notifications.services.stopping import start_address, stop_address
 from opsknight.errors import InvalidInput, NotFound, OpsKnightError
 from opsknight.models import User
 
+# What was not understood is of no use any more; what was, says who wanted to be left alone.
+KEPT = timedelta(days=30)
 # Answers in a row to what was not understood.
 MAX_SORRIES = 5
 MAX_TEXT_LENGTH = 500
@@ -79,6 +81,11 @@ def answer_reply(*, channel: str, address: str, text: str, message_id: str, now:
             message_id=message_id[:MAX_ID_LENGTH],
         )
     return handled.answer
+
+
+def forget_replies(*, now: datetime) -> int:
+    """Delete replies that were not understood, long ago; returns how many."""
+    return InboundReply.objects.filter(was_understood=False, at__lt=now - KEPT).delete()[0]
 
 
 def _handle(channel: str, address: str, text: str, now: datetime) -> Handled:

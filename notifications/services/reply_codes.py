@@ -108,7 +108,8 @@ def _decided(wanted: dict[str, list[int]]) -> dict[tuple[str, int], int]:
 
 def choose_codes(held: dict[int, int], wanted: Iterable[int]) -> dict[int, int]:
     """The code of each wanted incident: the one that it has, else the lowest that nobody has."""
-    free = (code for code in count(1) if code not in set(held.values()))
+    taken = set(held.values())
+    free = (code for code in count(1) if code not in taken)
     return {pk: held[pk] if pk in held else next(free) for pk in wanted}
 
 

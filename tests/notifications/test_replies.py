@@ -1,16 +1,18 @@
 """Answers by SMS (scenarios E1 to E7, T9, T16)."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
 from incidents.models import Incident, TimelineEntry
 from incidents.services.lifecycle import resolve_incidents
 from notifications.models import ContactMethod, InboundReply, Notification
-from notifications.services.replies import MAX_SORRIES, SORRY, answer_reply
+from notifications.services.replies import MAX_SORRIES, SORRY, answer_reply, forget_replies
 from notifications.services.reply_codes import assign_reply_codes
 from notifications.services.stopping import has_stopped
 from opsknight.models import AuditEntry, User
@@ -439,3 +441,39 @@ def test_one_incident_of_many_that_is_over_does_not_keep_the_others_back(
 @pytest.mark.parametrize("text", ["\x00", "a\x00" * 400, "🚒" * 600, ""])
 def test_strange_texts_do_no_harm(phone: ContactMethod, text: str) -> None:
     assert reply(text, message_id="x" * 300) != ""
+
+
+def test_what_was_not_understood_is_forgotten_after_a_month_and_stop_is_not(
+    phone: ContactMethod,
+) -> None:
+    reply("nonsense")
+    reply("stop")
+    InboundReply.objects.update(at=timezone.now() - timedelta(days=31))
+    reply("start")
+    reply("more nonsense")
+
+    assert forget_replies(now=timezone.now()) == 1
+    assert set(InboundReply.objects.values_list("text", flat=True)) == {
+        "stop",
+        "start",
+        "more nonsense",
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reply_that_arrives_at_two_workers_at_once_is_acted_on_once(
+    phone: ContactMethod, incident: Incident
+) -> None:
+    text_to(phone, incident)
+
+    def arrive(_: int) -> str:
+        try:
+            return reply("1a", message_id="SM1")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(arrive, range(4)))
+
+    assert set(answers) == {f"#{incident.pk} Error rate above 5 %: acknowledged."}
+    assert said(incident) == ["Acknowledged by Bob by SMS"]

@@ -6,13 +6,15 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest_django import Settings
 
 from incidents.models import Incident
 from incidents.services.lifecycle import resolve_incidents
 from notifications.models import Notification, ReplyCode
 from notifications.services.claims import claim_pages
-from notifications.services.reply_codes import assign_reply_codes
+from notifications.services.reply_codes import assign_reply_codes, choose_codes
 from opsknight.models import User
 from tests.factories import (
     ContactMethodFactory,
@@ -161,3 +163,19 @@ def test_what_is_no_number_keeps_nobody_else_from_being_paged(
     pages = claim_pages(channel="sms", limit=5)
 
     assert {page.address: page.reply_code for page in pages} == {address: None, PHONE: 1}
+
+
+@given(
+    held=st.dictionaries(st.integers(1, 60), st.integers(1, 40), max_size=30),
+    wanted=st.lists(st.integers(1, 80), max_size=30, unique=True),
+)
+def test_no_number_is_ever_given_to_two_incidents(held: dict[int, int], wanted: list[int]) -> None:
+    by_code = {code: pk for pk, code in held.items()}
+    held = {pk: code for code, pk in by_code.items()}  # a number is one incident's
+
+    given_codes = choose_codes(held, wanted)
+
+    together = held | given_codes
+    assert set(given_codes) == set(wanted)
+    assert len(set(together.values())) == len(together)
+    assert all(given_codes[pk] == code for pk, code in held.items() if pk in given_codes)
