@@ -269,6 +269,7 @@ PROVIDER_VARIABLES = {
     },
     "telegram": {
         "bot_token": "TELEGRAM_BOT_TOKEN",
+        "bot_name": "TELEGRAM_BOT_NAME",
         "webhook_secret": "TELEGRAM_WEBHOOK_SECRET",
         "api_url": "TELEGRAM_API_URL",
     },
