@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -70,10 +71,10 @@ class ProviderAdmin(AuditedModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:
         kind = _kind(request, obj)
-        return (
-            (None, {"fields": COLUMNS}),
-            (PROVIDERS[kind].label, {"fields": value_names(kind)}),
-        )
+        provider = PROVIDERS[kind]
+        reports = f"Let it report to {settings.PUBLIC_URL}{provider.reports_to}"
+        own = {"fields": value_names(kind), "description": reports if provider.reports_to else ""}
+        return ((None, {"fields": COLUMNS}), (provider.label, own))
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
@@ -140,7 +141,7 @@ class ProviderAdmin(AuditedModelAdmin):
         if request.method == "POST" and form.is_valid():
             self._try(request, config, form)
             return HttpResponseRedirect(_test_page(key))
-        context = self._context(request, title="Send test", subtitle=config.name, form=form)
+        context = self._context(request, title="Send test", account=config, form=form)
         return render(request, "admin/notifications/provider/test.html", context)
 
     def _try(self, request: HttpRequest, config: ProviderConfig, form: TrialForm) -> None:

@@ -31,6 +31,10 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Account
         fields = ("name", "position", "enabled", "per_minute")
+        help_texts: ClassVar[dict[str, str]] = {
+            "position": "Of several that carry the same channel, the lowest is asked first.",
+            "per_minute": "Messages a minute; empty: what the channel allows.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -70,6 +70,8 @@ class Provider(ABC):
     label: ClassVar[str]
     channels: ClassVar[tuple[str, ...]]  # what it can carry at best
     fields: ClassVar[tuple[Field, ...]] = ()
+    # The path of ours to which it reports, where an administrator must tell it so.
+    reports_to: ClassVar[str] = ""
     # Needs no account: always there, behind those that administrators set up.
     is_built_in: ClassVar[bool] = False
     # What it posted about an incident is edited when the incident moves on.

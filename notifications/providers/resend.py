@@ -24,6 +24,7 @@ class ResendProvider(Provider):
     kind = "resend"
     label = "Resend"
     channels = ("email",)
+    reports_to = "/api/providers/resend/"
     fields = (
         Field("api_key", "API key", is_secret=True),
         Field(

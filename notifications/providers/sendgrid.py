@@ -30,6 +30,7 @@ class SendGridProvider(Provider):
     kind = "sendgrid"
     label = "SendGrid"
     channels = ("email",)
+    reports_to = "/api/providers/sendgrid/"
     fields = (
         Field("api_key", "API key", is_secret=True, help_text="With the permission “Mail Send”."),
         Field(

@@ -45,6 +45,7 @@ class SesProvider(Provider):
     kind = "ses"
     label = "Amazon SES"
     channels = ("email",)
+    reports_to = "/api/providers/ses/"
     fields = (
         *FIELDS,
         Field(

@@ -310,3 +310,11 @@ def test_an_account_that_is_not_there_cannot_be_tried(alice: User, key: str):
     assert answer.status_code == 200
     if key != "built-in:webhook":
         assert "There is no such provider." in answer.content.decode()
+
+
+def test_the_form_says_where_the_provider_reports_to(alice: User, settings: Settings):
+    settings.PUBLIC_URL = "https://ops.example.com"
+
+    page = browser(alice).get(f"{ADD}?kind=sendgrid").content.decode()
+
+    assert "https://ops.example.com/api/providers/sendgrid/" in page

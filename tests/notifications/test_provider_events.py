@@ -14,6 +14,7 @@ from bench.stand_ins import resend, sendgrid
 from incidents.intake.sns_client import shared_certificates
 from incidents.models import Incident
 from notifications.models import Notification
+from notifications.providers import PROVIDERS
 from notifications.providers.sendgrid import read_event
 from notifications.services.receipts import AGAIN_TASK
 from notifications.tasks import record_receipts_again
@@ -369,3 +370,8 @@ def test_an_event_that_overtakes_the_worker_is_looked_at_again(
     record_receipts_again(**said)
 
     assert state_of(sent) == State.DELIVERED
+
+
+@pytest.mark.parametrize("kind", [k for k, p in PROVIDERS.items() if p.reports_to])
+def test_what_a_form_names_as_the_address_of_reports_is_one(kind: str):
+    assert Client().post(PROVIDERS[kind].reports_to).status_code == 403
