@@ -6,7 +6,7 @@ Without names, all but those that take many minutes.
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import chaos, engine, intake, oncall, page, realtime
+from bench import chaos, engine, intake, notify, oncall, page, realtime
 from bench.figures import Figure
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -15,6 +15,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "engine": engine.run,
     "oncall": oncall.run,
     "page": page.run,
+    "notify": notify.run,
     "realtime": realtime.run,
 }
 LONG_PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
