@@ -8,6 +8,7 @@ from notifications.web.destinations import destination_patterns
 from notifications.web.linking import linking_patterns
 from notifications.web.links import link_patterns
 from notifications.web.messages import message_patterns
+from notifications.web.operations import operation_patterns
 from notifications.web.preferences import preference_patterns
 from notifications.web.short_links import short_patterns
 from notifications.web.slack import slack_patterns
@@ -32,6 +33,7 @@ urlpatterns: list[URLPattern] = [
     *time_off_patterns,
     *destination_patterns,
     *message_patterns,
+    *operation_patterns,
     *subscription_patterns,
     *link_patterns,
     *linking_patterns,

@@ -29,6 +29,7 @@ PLACES = (
     Place("Messages", "notifications:messages", "send", "g m"),
     Place("Teams", "opsknight:teams", "users", "g t"),
     Place("People", "opsknight:people", "contact-round", "g u"),
+    Place("Operations", "notifications:operations", "activity", "g o", responders_only=True),
     Place("Sandbox", "notifications:sandbox", "flask-conical", "g x", responders_only=True),
 )
 FOOT_PLACES = (

@@ -1,0 +1,106 @@
+"""The page of those who run the installation: how sending goes at this moment."""
+
+from datetime import timedelta
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path
+from django.urls.resolvers import URLPattern
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from incidents.web.answers import is_htmx, signed_in
+from notifications.operations import ChannelState, Operations, operations_now
+from opsknight.errors import NotAllowed
+
+# What waits longer than this has no worker, or a provider that does not answer.
+LATE = timedelta(seconds=30)
+
+
+@never_cache
+@login_required
+@require_safe
+def operations(request: HttpRequest) -> HttpResponse:
+    """Depth, age, pace and breakers by channel; for responders. htmx gets the figures alone."""
+    if not signed_in(request).is_responder:
+        raise NotAllowed("This page is for responders. Ask an administrator for the role.")
+    found = operations_now()
+    context = {
+        "operations": found,
+        "channels": [_shown(state) for state in found.channels if not state.is_idle],
+        "unused": [state.label for state in found.channels if state.is_idle],
+        "totals": _totals(found),
+        "at": timezone.now(),
+    }
+    name = "operations_figures" if is_htmx(request) else "operations"
+    return render(request, f"notifications/{name}.html", context)
+
+
+def _shown(state: ChannelState) -> dict[str, object]:
+    return {
+        "state": state,
+        "oldest": in_words(state.oldest_due),
+        "p95": in_words(state.p95),
+        "is_late": state.oldest_due is not None and state.oldest_due > LATE,
+        "waits": [f"{count} wait {why}" for why, count in sorted(state.waits.items())],
+    }
+
+
+def _totals(found: Operations) -> list[dict[str, object]]:
+    """The figures above the table, each with its tone when it is not zero."""
+    channels = found.channels
+    is_late = found.oldest_due is not None and found.oldest_due > LATE
+    open_breakers = sum(channel.is_broken for channel in channels)
+    return [
+        {
+            "label": "Due now",
+            "value": sum(channel.due for channel in channels),
+            "tone": "triggered" if is_late else "brand",
+            "note": f"oldest {in_words(found.oldest_due)}" if found.oldest_due else "",
+        },
+        {
+            "label": "Steps due",
+            "value": found.steps_due,
+            "tone": "brand",
+            "note": f"oldest {in_words(found.oldest_step)}" if found.oldest_step else "",
+        },
+        {
+            "label": "A minute",
+            "value": f"{sum(channel.per_minute for channel in channels):.1f}",
+            "tone": "neutral",
+            "note": "over five minutes",
+        },
+        {
+            "label": "Failed",
+            "value": sum(channel.failed for channel in channels),
+            "tone": "triggered",
+            "note": "in the last hour",
+        },
+        {
+            "label": "Breakers open",
+            "value": open_breakers if found.has_redis else "?",
+            "tone": "triggered",
+            "note": "" if found.has_redis else "Redis is away",
+        },
+    ]
+
+
+def in_words(time: timedelta | None) -> str:
+    """A length of time, short: "0.4 s", "12 s", "3 min", "2 h"."""
+    if time is None:
+        return ""
+    seconds = time.total_seconds()
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h"
+
+
+operation_patterns: list[URLPattern] = [
+    path("operations/", operations, name="operations"),
+]

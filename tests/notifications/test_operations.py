@@ -1,0 +1,178 @@
+"""The operations page: depth, age, pace and breakers of each channel, for responders."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
+
+from incidents.models import Incident
+from notifications import breakers
+from notifications.breakers import Guard
+from notifications.models import Notification
+from notifications.operations import ChannelState, operations_now
+from notifications.web.operations import in_words
+from opsknight.models import User
+from opsknight.prompt_redis import prompt_redis
+from tests.factories import IncidentFactory, NotificationFactory
+
+pytestmark = pytest.mark.django_db
+State = Notification.State
+URL = "/operations/"
+
+
+def channel(name: str) -> ChannelState:
+    return next(state for state in operations_now().channels if state.name == name)
+
+
+def finished(incident: Incident, state: str, **values: object) -> Notification:
+    values = {"finished_at": timezone.now()} | values
+    return NotificationFactory(incident=incident, state=state, **values)
+
+
+@pytest.mark.parametrize(("name", "status"), [("alice", 200), ("bob", 200), ("eve", 403)])
+def test_the_page_is_for_responders(
+    name: str, status: int, client: Client, alice: User, bob: User, eve: User
+):
+    client.force_login({"alice": alice, "bob": bob, "eve": eve}[name])
+
+    assert client.get(URL).status_code == status
+
+
+def test_what_waits_is_counted_with_its_reason_and_the_age_of_the_oldest(incident: Incident):
+    now = timezone.now()
+    NotificationFactory(incident=incident, due_at=now - timedelta(seconds=90))
+    NotificationFactory(incident=incident, due_at=now - timedelta(seconds=1), waits_for="limit")
+    NotificationFactory(incident=incident, due_at=now + timedelta(minutes=5))
+
+    email = channel("email")
+
+    assert (email.due, email.later, email.waits) == (2, 1, {"for a free slot": 1})
+    assert email.oldest_due is not None
+    assert 90 <= email.oldest_due.total_seconds() < 120
+
+
+def test_the_last_hour_is_counted_by_what_became_of_messages(incident: Incident):
+    now = timezone.now()
+    for _ in range(5):
+        finished(incident, State.SENT)
+    finished(incident, State.FAILED)
+    finished(incident, State.SENT, finished_at=now - timedelta(minutes=30))
+    finished(incident, State.SENT, finished_at=now - timedelta(hours=2))
+    finished(incident, State.CANCELLED)
+
+    email = channel("email")
+
+    assert (email.per_minute, email.sent, email.failed) == (1.0, 6, 1)
+
+
+def test_the_time_to_send_is_counted_from_when_a_message_was_wanted(incident: Incident):
+    now = timezone.now()
+    finished(
+        incident, State.SENT, delay_minutes=10, finished_at=now,
+        created_at=now - timedelta(minutes=10, seconds=3),
+    )  # fmt: skip
+
+    p95 = channel("email").p95
+
+    assert p95 is not None
+    assert p95.total_seconds() == pytest.approx(3, abs=0.1)
+
+
+def test_incidents_whose_step_is_due_are_counted_with_the_oldest():
+    now = timezone.now()
+    IncidentFactory(escalate_at=now - timedelta(seconds=40))
+    IncidentFactory(escalate_at=now + timedelta(minutes=1))
+
+    found = operations_now()
+
+    assert found.steps_due == 1
+    assert found.oldest_step is not None
+    assert 40 <= found.oldest_step.total_seconds() < 60
+
+
+def test_an_open_breaker_is_shown_at_its_channel(client: Client, settings: Settings, bob: User):
+    settings.BREAKER_FAILURES = 2
+    guard = Guard(f"host:{time.time_ns()}.example.com", "hooks.example.com", "webhook")
+    for _ in range(2):
+        breakers.report(guard, error="Answered 503.")
+    client.force_login(bob)
+
+    page = client.get(URL).content.decode()
+
+    assert [b.guard for b in channel("webhook").breakers if b.state == "open"] == [guard]
+    assert "hooks.example.com" in page
+    assert "Answered 503." in page
+    breakers.report(guard)
+    prompt_redis().hdel(f"{settings.REDIS_PREFIX}breaker:known", guard.key)
+
+
+def test_tasks_in_the_queue_of_a_channel_are_counted():
+    before = channel("webhook").nudges or 0
+    prompt_redis().rpush("webhook", "a task of this test")
+
+    after = channel("webhook").nudges
+
+    prompt_redis().lrem("webhook", 1, "a task of this test")
+    assert after == before + 1
+
+
+def test_htmx_gets_the_figures_alone(client: Client, bob: User):
+    client.force_login(bob)
+
+    whole = client.get(URL).content.decode()
+    figures = client.get(URL, headers={"HX-Request": "true"}).content.decode()
+
+    assert 'hx-trigger="every 5s"' in whole
+    assert "<html" not in figures
+    assert "Breakers open" in figures
+
+
+def test_the_page_works_while_redis_is_away(
+    client: Client, settings: Settings, bob: User, tmp_path: object
+):
+    settings.REDIS_URL = f"unix://{tmp_path}/nowhere.sock"
+    prompt_redis.cache_clear()
+    client.force_login(bob)
+
+    page = client.get(URL)
+
+    prompt_redis.cache_clear()
+    assert page.status_code == 200
+    assert "Redis is away" in page.content.decode()
+
+
+def test_the_page_costs_the_same_however_much_waits(client: Client, incident: Incident, bob: User):
+    client.force_login(bob)
+    client.get(URL)
+    with CaptureQueriesContext(connection) as empty:
+        client.get(URL)
+    for _ in range(10):
+        NotificationFactory(incident=incident)
+    with CaptureQueriesContext(connection) as full:
+        client.get(URL)
+
+    assert len(full) == len(empty)
+
+
+def test_the_rail_leads_responders_to_it(client: Client, bob: User, eve: User):
+    address = reverse("notifications:operations")
+    client.force_login(bob)
+    shown = client.get(reverse("notifications:messages")).content.decode()
+    client.force_login(eve)
+    hidden = client.get(reverse("notifications:messages")).content.decode()
+
+    assert (f'href="{address}"' in shown, f'href="{address}"' in hidden) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.42, "0.4 s"), (12, "12 s"), (180, "3 min"), (7200, "2 h")],
+)
+def test_lengths_of_time_are_short(seconds: float, words: str):
+    assert in_words(timedelta(seconds=seconds)) == words
