@@ -238,3 +238,15 @@ class CardChannel(Channel):
         `shown` is the incident's status, or "escalated" for one that is triggered and went further
         since it was posted; `said` is who did what, and may be empty.
         """
+
+
+class ListChannel(CardChannel):
+    """A chat that lists several incidents in one message, which is edited, too."""
+
+    gathers = True
+
+    @abstractmethod
+    def render_list(
+        self, incidents: Sequence[tuple[PagedIncident, str]], *, address: str
+    ) -> Message:
+        """The message as it is to be now; each incident with what it is shown as."""

@@ -13,7 +13,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from notifications.channels.base import CardChannel, Message, Page, PagedIncident
+from notifications.channels.base import ListChannel, Message, Page, PagedIncident
 from notifications.channels.email import one_line
 from notifications.models import Notification
 
@@ -23,7 +23,7 @@ MAX_TITLE_LENGTH = 300
 MAX_DESCRIPTION_LENGTH = 1500
 MAX_TEXT_LENGTH = 2900  # Slack takes 3,000 in a section
 MAX_VALUE_LENGTH = 2000  # of a button
-MAX_LINES = 15  # of a message about several incidents
+MAX_LINES = 15  # of a list
 
 LOUD, TAKEN, OVER, QUIET = "#d32f2f", "#f9a825", "#388e3c", "#757575"
 # What the message says by its first word and the colour of its edge, by `PostedMessage.shown`.
@@ -43,19 +43,18 @@ BUTTONS = {
     "snoozed": ("resolve",),
     "suppressed": ("resolve",),
 }
+LOUD_LOOKS = ("triggered", "escalated")
 LABELS = {"acknowledge": "Acknowledge", "escalate": "Escalate", "resolve": "Close"}
 STYLES = {"acknowledge": "primary", "resolve": "danger"}
 
 
-class SlackChannel(CardChannel):
+class SlackChannel(ListChannel):
     """One card per incident, which is edited when the incident moves on; then its thread."""
 
     name = "slack"
     queue = "slack"
     phrase = "in Slack"
     parallel = 10
-    # A flood becomes few messages, which are not edited: Slack takes one a second per channel.
-    gathers = True
 
     def render(self, pages: Sequence[Page]) -> Message:
         """`text` is the first line, in Slack's mrkdwn.
@@ -66,7 +65,9 @@ class SlackChannel(CardChannel):
         """
         page = pages[0]
         if len(pages) > 1:
-            text, attachments = _several(pages)
+            repeated = next((words for one in pages if (words := _repeated(one))), "")
+            rows = [(one.incident, one.incident.status) for one in pages if one.incident]
+            text, attachments = incident_list(rows, repeated=repeated)
             return _message(page, text, attachments, thread=False)
         if page.incident is None:
             text, attachments = _notice(page)
@@ -84,6 +85,13 @@ class SlackChannel(CardChannel):
     ) -> Message:
         """The card as it is to be now; `data` holds only `attachments`."""
         text, attachments = card(incident, shown=shown, said=said)
+        return Message(address=address, text=text, data={"attachments": attachments})
+
+    def render_list(
+        self, incidents: Sequence[tuple[PagedIncident, str]], *, address: str
+    ) -> Message:
+        """The list as it is to be now; `data` as for a card."""
+        text, attachments = incident_list(incidents)
         return Message(address=address, text=text, data={"attachments": attachments})
 
 
@@ -140,30 +148,53 @@ def linked(incident: PagedIncident) -> str:
     return f"<{incident.url}|#{incident.id} {title}>"
 
 
-def _several(pages: Sequence[Page]) -> tuple[str, list[dict[str, Any]]]:
-    """All in one message; it is not edited later, so its buttons go by what is then true."""
-    incidents = [page.incident for page in pages if page.incident is not None]
-    services = {incident.service_name for incident in incidents}
-    where = f" on {escaped(next(iter(services)))}" if len(services) == 1 else ""
-    lines = [f"• {linked(i)}" for i in incidents]
-    lines += [f"• {escaped(page.title)}" for page in pages if page.incident is None]
-    more = len(lines) - MAX_LINES
-    shown = lines[:MAX_LINES] + ([f"… and {more} more"] if more > 0 else [])
-    blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text="\n".join(shown)[:2990]))]
-    ids = [incident.id for incident in incidents]
-    if ids and len(",".join(map(str, ids))) <= MAX_VALUE_LENGTH:
-        blocks.append(
-            ActionsBlock(
-                elements=[
-                    button("acknowledge", ids, "Acknowledge all"),
-                    button("resolve", ids, "Close all"),
-                ]
-            )
-        )
-    repeated = next((words for page in pages if (words := _repeated(page))), "")
+def incident_list(
+    incidents: Sequence[tuple[PagedIncident, str]], *, repeated: str = ""
+) -> tuple[str, list[dict[str, Any]]]:
+    """First line and attachments of a message about several incidents, open ones first.
+
+    Each comes with a key of LOOKS; `repeated` as for a card.
+    """
+    rows = sorted(incidents, key=lambda row: row[1] == "resolved")
+    left = [row for row in rows if row[1] != "resolved"]
+    services = {incident.service_name for incident, _ in rows}
+    where = f" on {escaped(services.pop())}" if len(services) == 1 else ""
+    blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=_lines(rows)))]
+    if buttons := _buttons_for_all(left):
+        blocks.append(ActionsBlock(elements=buttons))
     if repeated:
         blocks.append(_context(repeated))
-    return f"*{len(pages)} open{where}*", [_attachment(LOUD, blocks)]
+    heading = f"{len(left)} open{where}" if left else f"All {len(rows)} resolved{where}"
+    return f"*{heading}*", [_attachment(_loudest(shown for _, shown in rows), blocks)]
+
+
+def _lines(rows: Sequence[tuple[PagedIncident, str]]) -> str:
+    """As many as Slack takes, and how many there are beside."""
+    lines: list[str] = []
+    for incident, shown in rows:
+        line = f"• {linked(incident)}"
+        line += "" if shown in LOUD_LOOKS else f" {LOOKS[shown][0].lower()}"
+        if len(lines) == MAX_LINES or sum(map(len, lines)) + len(line) > MAX_TEXT_LENGTH - 100:
+            lines.append(f"… and {len(rows) - len(lines)} more")
+            break
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _buttons_for_all(left: Sequence[tuple[PagedIncident, str]]) -> list[ButtonElement]:
+    """None for more incidents than a button can name."""
+    ids = [incident.id for incident, _ in left]
+    loud = [incident.id for incident, shown in left if shown in LOUD_LOOKS]
+    if len(",".join(map(str, ids))) > MAX_VALUE_LENGTH:
+        return []
+    wanted = (("acknowledge", loud, "Acknowledge all"), ("resolve", ids, "Close all"))
+    return [button(action, which, label) for action, which, label in wanted if which]
+
+
+def _loudest(shown: Iterable[str]) -> str:
+    """The colour of the worst of them."""
+    colours = {LOOKS[look][1] for look in shown}
+    return next(colour for colour in (LOUD, TAKEN, QUIET, OVER) if colour in colours)
 
 
 def _notice(page: Page) -> tuple[str, list[dict[str, Any]]]:
@@ -182,7 +213,7 @@ def _notice(page: Page) -> tuple[str, list[dict[str, Any]]]:
 def _told(page: Page, incident: PagedIncident) -> str:
     """What happened, in one line."""
     if page.event is not None:
-        return f"{escaped(page.event.message)}: {linked(incident)}"
+        return f"{escaped(_cut(page.event.message, MAX_TITLE_LENGTH))}: {linked(incident)}"
     return f"*{LOOKS[incident.status][0]}*: {linked(incident)}"
 
 

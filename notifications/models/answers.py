@@ -111,6 +111,8 @@ class PostedMessage(models.Model):
                 condition=~models.Q(shown="resolved"),
                 name="posted_message_unsettled",
             ),
+            # All incidents that stand in one message.
+            models.Index(fields=["message_id"], name="posted_message_same"),
         )
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ sweep looks at the messages of open incidents, which are few.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +15,14 @@ from django.db import connection, transaction
 
 from incidents.models import TimelineEntry
 from notifications.channels import CHANNELS
-from notifications.channels.base import SEND_SECONDS, CardChannel, DeliveryError, Message, Posted
+from notifications.channels.base import (
+    SEND_SECONDS,
+    CardChannel,
+    DeliveryError,
+    ListChannel,
+    Message,
+    Posted,
+)
 from notifications.models import PostedMessage
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig
@@ -67,8 +75,9 @@ RETURNING p.id, stale.due
 class Edit:
     """One message and what it is to say."""
 
-    post: PostedMessage
-    due: str  # what it then shows
+    posts: tuple[PostedMessage, ...]  # that were claimed; one for each incident in it
+    due: tuple[str, ...]  # what each of them then shows
+    posted: Posted
     message: Message
     account: ProviderConfig | None  # that posted it, if it is still there
 
@@ -88,32 +97,54 @@ def edit_posts(*, now: datetime) -> int:
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="edit") as pool:
         failures = list(pool.map(_send, edits))
     for edit, failure in zip(edits, failures, strict=True):
-        _record(edit, failure, now)
+        for post, shown in zip(edit.posts, edit.due, strict=True):
+            _record(post, shown, failure, now)
     return len(edits)
 
 
 def _edits(due: dict[int, str]) -> list[Edit]:
-    """What to say in each message; two queries. What cannot be edited at all is passed over."""
-    posts = list(
-        PostedMessage.objects.filter(pk__in=due)
-        .select_related("incident__service", "incident__assignee")
-        .order_by("pk")
+    """What to say in each message; three queries."""
+    claimed = PostedMessage.objects.filter(pk__in=due)
+    # With what else stands in the same message.
+    rows = PostedMessage.objects.filter(
+        message_id__in=claimed.values("message_id"), place__in=claimed.values("place")
     )
-    entries = _last_entries(posts, due)
-    edits = []
-    for post in posts:
-        channel, shown = CHANNELS[post.channel], due[post.pk]
-        said = entries.get((post.incident_id, shown), "")
+    rows = rows.select_related("incident__service", "incident__assignee").order_by("pk")
+    messages: defaultdict[Posted, list[PostedMessage]] = defaultdict(list)
+    for post in rows:
+        messages[Posted(post.provider, post.place, post.message_id)].append(post)
+    entries = _last_entries(list(rows), due)
+    return [
+        _edit(posted, posts, due, entries)
+        for posted, posts in messages.items()
+        if any(post.pk in due for post in posts)
+    ]
+
+
+def _edit(
+    posted: Posted,
+    posts: Sequence[PostedMessage],
+    due: dict[int, str],
+    entries: dict[tuple[int, str], str],
+) -> Edit:
+    channel, first = CHANNELS[posts[0].channel], posts[0]
+    assert isinstance(channel, CardChannel)  # noqa: S101 — nothing else is recorded
+    if len(posts) > 1 and isinstance(channel, ListChannel):
+        rows = [(paged_incident(p.incident), due.get(p.pk, p.incident.status)) for p in posts]
+        message = channel.render_list(rows, address=first.address)
+    else:
+        shown = due[first.pk]
+        said = entries.get((first.incident_id, shown), "")
         if not said and shown in SAYS:
             logger.error(
-                "Nothing on the timeline says who %s incident %s.", shown, post.incident_id
+                "Nothing on the timeline says who %s incident %s.", shown, first.incident_id
             )
-        assert isinstance(channel, CardChannel)  # noqa: S101 — nothing else is recorded
         message = channel.render_card(
-            paged_incident(post.incident), address=post.address, shown=shown, said=said
+            paged_incident(first.incident), address=first.address, shown=shown, said=said
         )
-        edits.append(Edit(post, shown, message, find_account(post.provider)))
-    return edits
+    claimed = tuple(post for post in posts if post.pk in due)
+    account = find_account(posted.provider)
+    return Edit(claimed, tuple(due[post.pk] for post in claimed), posted, message, account)
 
 
 def _last_entries(
@@ -134,32 +165,31 @@ def _last_entries(
 
 def _send(edit: Edit) -> DeliveryError | None:
     """Edit one message; returns what went wrong. Never touches the database."""
-    post, account = edit.post, edit.account
+    account = edit.account
     try:
         if account is None or not PROVIDERS[account.kind].edits:
             return DeliveryError("The account that posted it is gone.", permanent=True)
-        posted = Posted(post.provider, post.place, post.message_id)
-        PROVIDERS[account.kind].edit(edit.message, config=account, posted=posted)
+        PROVIDERS[account.kind].edit(edit.message, config=account, posted=edit.posted)
     except DeliveryError as error:
         return error
     except Exception:
         # The outermost edge of one edit: a defect here must not stop the others.
-        logger.exception("Message %s could not be edited.", post.pk)
+        logger.exception("Message %s could not be edited.", edit.posted.message_id)
         return DeliveryError("OpsKnight could not build or send the edit; see its log.")
     return None
 
 
-def _record(edit: Edit, failure: DeliveryError | None, now: datetime) -> None:
-    failures = edit.post.edits_failed + 1
-    rows = PostedMessage.objects.filter(pk=edit.post.pk)
+def _record(post: PostedMessage, shown: str, failure: DeliveryError | None, now: datetime) -> None:
+    failures = post.edits_failed + 1
+    rows = PostedMessage.objects.filter(pk=post.pk)
     if failure is None:
-        rows.update(shown=edit.due, edit_at=None, edits_failed=0)
+        rows.update(shown=shown, edit_at=None, edits_failed=0)
     elif failure.permanent or failures >= MAX_FAILURES:
         logger.error(
             "Message %s about incident %s does not show %s: %s",
-            edit.post.pk, edit.post.incident_id, edit.due, failure,
+            post.pk, post.incident_id, shown, failure,
         )  # fmt: skip
-        rows.update(shown=edit.due, edit_at=None, edits_failed=0)
+        rows.update(shown=shown, edit_at=None, edits_failed=0)
     else:
         wait = failure.retry_after or FIRST_BACKOFF * 2 ** (failures - 1)
         rows.update(edit_at=now + wait, edits_failed=failures)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from notifications.channels import CHANNELS
-from notifications.channels.base import CardChannel, Page, Posted
+from notifications.channels.base import CardChannel, ListChannel, Page, Posted
 from notifications.models import ChatAccount, PostedMessage
 from notifications.models.preferences import Channel, is_user_group
 from notifications.services.routing import Route
@@ -39,8 +39,8 @@ def with_chat_facts(pages: Sequence[Page]) -> list[Page]:
 def record_posts(sent: Iterable[tuple[Page, Route]]) -> None:
     """Remember cards that were posted, so that they are edited from now on; one statement if any.
 
-    The caller holds the transaction, and locks on the notifications. A message about several
-    incidents is no card: it is edited for none of them.
+    The caller holds the transaction, and locks on the notifications. A list of incidents is
+    remembered for each of them, where the chat can edit it.
     """
     pairs = list(sent)
     shared = Counter(id(route) for _, route in pairs)
@@ -58,7 +58,7 @@ def record_posts(sent: Iterable[tuple[Page, Route]]) -> None:
         if page.incident is not None
         and (posted := route.sent.posted if route.sent else None) is not None
         and page.opens_card
-        and shared[id(route)] == 1
+        and (shared[id(route)] == 1 or isinstance(CHANNELS[page.channel], ListChannel))
     ]
     if rows:
         PostedMessage.objects.bulk_create(rows, ignore_conflicts=True)

@@ -1,7 +1,6 @@
 """Slack: what messages say, what errors mean, and who may press."""
 
-import json
-from datetime import timedelta
+from dataclasses import asdict
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -9,31 +8,31 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from bench.stand_ins.server import Reply, json_reply
+from bench.stand_ins.server import Reply
 from bench.stand_ins.slack import Member, SlackStandIn
-from incidents.models import Incident
+from incidents.models import Incident, TimelineEntry
 from incidents.services.lifecycle import resolve_incidents
+from incidents.services.timeline import build_entry
 from notifications.channels import CHANNELS
-from notifications.channels.slack import LOUD
+from notifications.channels.slack import LOUD, OVER, TAKEN
+from notifications.events import event_of
 from notifications.models import (
-    DeliveryAttempt,
     Destination,
     Notification,
     PostedMessage,
 )
-from notifications.models import Provider as Account
 from notifications.models.preferences import clean_address
 from notifications.services.accounts import accounts_for
 from notifications.services.claims import claim_pages
 from notifications.services.delivery import deliver_due, send_parcel
 from notifications.services.destinations import send_test
 from notifications.services.outcomes import record_outcomes
-from notifications.services.post_edits import edit_posts
 from opsknight.models import User
 from tests.factories import (
     DestinationFactory,
     IncidentFactory,
     NotificationFactory,
+    ServiceFactory,
 )
 from tests.notifications.slack import (
     GROUP,
@@ -42,7 +41,6 @@ from tests.notifications.slack import (
     edit_now,
     page_place,
     press,
-    running_slack,
 )
 
 pytestmark = pytest.mark.django_db
@@ -83,10 +81,10 @@ def test_a_long_incident_stays_within_what_slack_takes(
     assert len(slack.posts[0].text) < 500
 
 
-def test_several_pages_become_one_message_with_a_button_for_all(
-    client: Client, slack: SlackStandIn, room: Destination, bob: User, bob_in_slack: Member
-):
-    service = IncidentFactory().service
+@pytest.fixture
+def flood(slack: SlackStandIn, room: Destination) -> list[Incident]:
+    """20 incidents of one service that went out as one message."""
+    service = ServiceFactory(name="Checkout")
     incidents = [IncidentFactory(service=service) for _ in range(20)]
     for one in incidents:
         NotificationFactory(
@@ -94,17 +92,69 @@ def test_several_pages_become_one_message_with_a_button_for_all(
         )
     pages = claim_pages(channel="slack", limit=20)
     record_outcomes(send_parcel(CHANNELS["slack"], pages, accounts_for("slack")))
+    return incidents
 
-    press(client, slack, slack.posts[0], "Acknowledge all", bob_in_slack)
 
+def test_several_pages_become_one_message_with_buttons_for_all(
+    client: Client,
+    slack: SlackStandIn,
+    flood: list[Incident],
+    bob: User,
+    bob_in_slack: Member,
+):
     (post,) = slack.posts
-    assert post.text == f"*20 open on {service.name}*"
+    assert post.text == "*20 open on Checkout*"
     assert "… and 5 more" in post.words
-    assert {one.status for one in Incident.objects.filter(service=service)} == {
-        "triggered", "acknowledged",
-    }  # fmt: skip
+
+    press(client, slack, post, "Acknowledge all", bob_in_slack)
+
+    assert set(Incident.objects.values_list("status", flat=True)) == {"acknowledged"}
     assert slack.whispers == ["20 of 20 acknowledged."]
-    assert not PostedMessage.objects.exists()
+    assert (post.colour, list(post.buttons)) == (TAKEN, ["Close all"])
+    assert "acknowledged" in post.words
+
+
+def test_a_list_shows_what_has_become_of_each_and_is_edited_once(
+    slack: SlackStandIn, flood: list[Incident], bob: User
+):
+    resolve_incidents(incident_ids=[i.pk for i in flood[:18]], actor=bob)
+    edit_now()
+    (post,) = slack.posts
+    assert (post.text, post.colour, post.edits) == ("*2 open on Checkout*", LOUD, 1)
+    assert post.buttons["Close all"]["value"] == f"{flood[18].pk},{flood[19].pk}"
+    assert " resolved" in post.words
+
+    resolve_incidents(incident_ids=[i.pk for i in flood[18:]], actor=bob)
+    edit_now()
+
+    assert (post.text, post.colour, post.edits) == ("*All 20 resolved on Checkout*", OVER, 2)
+    assert post.buttons == {}
+
+
+def test_a_further_page_about_one_of_a_list_is_a_reply(
+    slack: SlackStandIn, flood: list[Incident], room: Destination
+):
+    page_place(flood[3], room, step=1)
+
+    assert slack.posts[1].thread_ts == slack.posts[0].ts
+
+
+def test_a_list_of_endless_titles_stays_within_what_slack_takes(
+    slack: SlackStandIn, room: Destination
+):
+    service = ServiceFactory()
+    for _ in range(15):
+        NotificationFactory(
+            incident=IncidentFactory(service=service, title="<" * 500),
+            user=None, destination=room, channel="slack", address=ROOM,
+        )  # fmt: skip
+    pages = claim_pages(channel="slack", limit=20)
+
+    send_parcel(CHANNELS["slack"], pages, accounts_for("slack"))
+
+    text = slack.posts[0].attachments[0]["blocks"][0]["text"]["text"]
+    assert len(text) <= 3000
+    assert text.splitlines()[-1].endswith("more")
 
 
 def test_without_a_signing_secret_messages_have_no_buttons(
@@ -147,6 +197,42 @@ def test_a_test_of_a_user_group_changes_nobody(slack: SlackStandIn, alice: User)
     row.refresh_from_db()
     assert row.state == State.DELIVERED
     assert slack.groups[GROUP] == ["U0OLD0001"]
+
+
+# Events that a channel follows
+
+
+def follow(incident: Incident, room: Destination, kind: TimelineEntry.Kind, message: str) -> None:
+    """Tell the channel of one entry of the timeline, and send that."""
+    entry = build_entry(incident_id=incident.pk, kind=kind, message=message, now=timezone.now())
+    entry.save()
+    told = {name: value for name, value in asdict(event_of(entry)).items() if name != "template"}
+    NotificationFactory(
+        incident=incident,
+        user=None,
+        destination=room,
+        channel="slack",
+        address=ROOM,
+        reason=Notification.Reason.EVENT,
+        cause=f"event:{entry.pk}",
+        details={"event": told},
+    )
+    deliver_due(channel="slack")
+
+
+def test_a_channel_that_follows_gets_a_card_and_then_replies_in_its_thread(
+    slack: SlackStandIn, room: Destination, incident: Incident, bob: User
+):
+    Kind = TimelineEntry.Kind
+    follow(incident, room, Kind.TRIGGERED, "Opened by Bob")
+    follow(incident, room, Kind.NOTE, "<!here> try turning it off\nand on")
+    resolve_incidents(incident_ids=[incident.pk], actor=bob)
+    edit_now()
+
+    card, reply = slack.posts
+    assert (card.colour, card.buttons) == (OVER, {})
+    assert (reply.thread_ts, reply.is_broadcast) == (card.ts, False)
+    assert reply.text.startswith("&lt;!here&gt; try turning it off and on: <http")
 
 
 # Incoming webhooks
@@ -195,160 +281,6 @@ def test_a_webhook_into_a_private_network_is_refused(
 
     assert page.last_error == "The address leads into a private network."
     assert slack.hooked == []
-
-
-# What errors mean
-
-
-@pytest.mark.parametrize(
-    ("fault", "state", "waits"),
-    [
-        (json_reply({"ok": False, "error": "internal_error"}), State.PENDING, 5),  # lies with 200
-        (json_reply({"ok": False, "error": "ratelimited"}, 429, retry_after="120"), "pending", 120),
-        (json_reply({"ok": False, "error": "ratelimited"}, 429), State.PENDING, 5),
-        (Reply(503, b"upstream"), State.PENDING, 5),
-        (Reply(200, b"<html>no API</html>"), State.PENDING, 5),
-        (Reply(200, b'{"ok": true', cut_after=5), State.PENDING, 5),  # half-closed
-        (Reply(is_silent=True), State.PENDING, 5),
-        (Reply(200, b"x" * 10_000_000), State.PENDING, 5),  # more than we read
-        (json_reply({"ok": False, "error": "msg_too_long"}), State.FAILED, 0),
-        (json_reply({"ok": False, "error": "never_heard_of"}), State.FAILED, 0),
-        (json_reply(["ok"]), State.PENDING, 5),
-    ],
-)
-def test_a_failing_slack_is_classified(
-    slack: SlackStandIn,
-    room: Destination,
-    incident: Incident,
-    fault: Reply,
-    state: State,
-    waits: int,
-):
-    slack.faults.append(fault)
-
-    page = page_place(incident, room)
-
-    room.refresh_from_db()
-    assert (page.state, room.enabled) == (state, True)
-    if waits:
-        assert timedelta(0) < page.due_at - timezone.now() <= timedelta(seconds=waits * 1.3)
-        assert page.due_at - timezone.now() > timedelta(seconds=waits * 0.6)
-
-
-def test_an_answer_that_was_lost_marks_the_repetition(
-    slack: SlackStandIn, room: Destination, incident: Incident
-):
-    slack.faults.append(Reply(is_silent=True))
-
-    page = page_place(incident, room)
-
-    assert page.maybe_duplicate
-    assert page.delivery_attempts.get().outcome == DeliveryAttempt.Outcome.UNKNOWN
-
-
-@pytest.mark.parametrize(
-    ("facts", "is_broken"),
-    [
-        ({"is_archived": True}, True),
-        ({"has_bot": False}, False),  # inviting it is all it takes
-        ({"has_bot": False, "is_private": True}, True),
-    ],
-)
-def test_a_channel_that_is_gone_is_switched_off(
-    slack: SlackStandIn,
-    room: Destination,
-    incident: Incident,
-    facts: dict[str, bool],
-    is_broken: bool,
-):
-    slack.add_room(ROOM, "checkout", **facts)
-
-    page = page_place(incident, room)
-
-    room.refresh_from_db()
-    assert page.state == State.FAILED
-    assert room.is_broken == is_broken
-
-
-def test_a_revoked_token_is_shown_and_the_next_workspace_is_asked(
-    slack: SlackStandIn, room: Destination, incident: Incident
-):
-    slack.is_revoked = True
-    with running_slack() as other:
-        Account.objects.create(
-            kind="slack",
-            name="Second workspace",
-            settings={"api_url": other.api_url},
-            secrets=json.dumps({"bot_token": other.token}),
-            position=1,
-        )
-        Account.objects.create(
-            kind="slack",
-            name="First workspace",
-            settings={"api_url": slack.api_url},
-            secrets=json.dumps({"bot_token": slack.token}),
-        )
-
-        page = page_place(incident, room)
-
-        assert [post.room for post in other.posts] == [ROOM]
-    attempts = page.delivery_attempts.order_by("pk")
-    assert [(a.provider, a.detail) for a in attempts] == [
-        ("First workspace", "The Slack workspace revoked the bot's token."),
-        ("Second workspace", "ok"),
-    ]
-    room.refresh_from_db()
-    assert (page.state, room.enabled) == (State.DELIVERED, True)
-
-
-def test_with_the_only_token_revoked_the_page_waits_and_says_why(
-    slack: SlackStandIn, room: Destination, incident: Incident
-):
-    slack.is_revoked = True
-
-    page = page_place(incident, room)
-
-    room.refresh_from_db()
-    assert (page.state, room.enabled) == (State.PENDING, True)
-    assert page.last_error == "The Slack workspace revoked the bot's token."
-
-
-def test_an_edit_that_must_wait_is_tried_again(
-    slack: SlackStandIn, room: Destination, incident: Incident, bob: User
-):
-    page_place(incident, room)
-    resolve_incidents(incident_ids=[incident.pk], actor=bob)
-    slack.faults.append(json_reply({"ok": False, "error": "ratelimited"}, 429, retry_after="30"))
-
-    edit_posts(now=timezone.now())
-    post = PostedMessage.objects.get()
-    assert (post.shown, post.edits_failed) == ("triggered", 1)
-    assert post.edit_at is not None
-    assert post.edit_at > timezone.now() + timedelta(seconds=25)
-    edit_now()
-
-    assert slack.posts[0].text.startswith("*Resolved*")
-
-
-def test_an_edit_whose_account_is_gone_is_given_up(
-    slack: SlackStandIn, room: Destination, incident: Incident, bob: User, settings: Settings
-):
-    page_place(incident, room)
-    settings.PROVIDERS_FROM_ENV = {}
-    resolve_incidents(incident_ids=[incident.pk], actor=bob)
-
-    edit_now()
-
-    assert edit_now() == 0
-    assert slack.posts[0].edits == 0
-
-
-def test_a_message_that_shows_the_truth_is_not_edited(
-    slack: SlackStandIn, room: Destination, incident: Incident
-):
-    page_place(incident, room)
-
-    assert edit_now() == 0
 
 
 # Which channels there are

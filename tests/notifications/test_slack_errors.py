@@ -1,0 +1,182 @@
+"""What errors of Slack mean for pages and edits."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from bench.stand_ins.server import Reply, json_reply
+from bench.stand_ins.slack import SlackStandIn
+from incidents.models import Incident
+from incidents.services.lifecycle import resolve_incidents
+from notifications.models import (
+    DeliveryAttempt,
+    Destination,
+    Notification,
+    PostedMessage,
+)
+from notifications.models import Provider as Account
+from notifications.services.post_edits import edit_posts
+from opsknight.models import User
+from tests.notifications.slack import (
+    ROOM,
+    edit_now,
+    page_place,
+    running_slack,
+)
+
+pytestmark = pytest.mark.django_db
+State = Notification.State
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "waits"),
+    [
+        (json_reply({"ok": False, "error": "internal_error"}), State.PENDING, 5),  # lies with 200
+        (json_reply({"ok": False, "error": "ratelimited"}, 429, retry_after="120"), "pending", 120),
+        (json_reply({"ok": False, "error": "ratelimited"}, 429), State.PENDING, 5),
+        (Reply(503, b"upstream"), State.PENDING, 5),
+        (Reply(200, b"<html>no API</html>"), State.PENDING, 5),
+        (Reply(200, b'{"ok": true', cut_after=5), State.PENDING, 5),  # half-closed
+        (Reply(is_silent=True), State.PENDING, 5),
+        (Reply(200, b"x" * 10_000_000), State.PENDING, 5),  # more than we read
+        (json_reply({"ok": False, "error": "msg_too_long"}), State.FAILED, 0),
+        (json_reply({"ok": False, "error": "never_heard_of"}), State.FAILED, 0),
+        (json_reply(["ok"]), State.PENDING, 5),
+    ],
+)
+def test_a_failing_slack_is_classified(
+    slack: SlackStandIn,
+    room: Destination,
+    incident: Incident,
+    fault: Reply,
+    state: State,
+    waits: int,
+):
+    slack.faults.append(fault)
+
+    page = page_place(incident, room)
+
+    room.refresh_from_db()
+    assert (page.state, room.enabled) == (state, True)
+    if waits:
+        assert timedelta(0) < page.due_at - timezone.now() <= timedelta(seconds=waits * 1.3)
+        assert page.due_at - timezone.now() > timedelta(seconds=waits * 0.6)
+
+
+def test_an_answer_that_was_lost_marks_the_repetition(
+    slack: SlackStandIn, room: Destination, incident: Incident
+):
+    slack.faults.append(Reply(is_silent=True))
+
+    page = page_place(incident, room)
+
+    assert page.maybe_duplicate
+    assert page.delivery_attempts.get().outcome == DeliveryAttempt.Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_broken"),
+    [
+        ({"is_archived": True}, True),
+        ({"has_bot": False}, False),  # inviting it is all it takes
+        ({"has_bot": False, "is_private": True}, True),
+    ],
+)
+def test_a_channel_that_is_gone_is_switched_off(
+    slack: SlackStandIn,
+    room: Destination,
+    incident: Incident,
+    facts: dict[str, bool],
+    is_broken: bool,
+):
+    slack.add_room(ROOM, "checkout", **facts)
+
+    page = page_place(incident, room)
+
+    room.refresh_from_db()
+    assert page.state == State.FAILED
+    assert room.is_broken == is_broken
+
+
+def test_a_revoked_token_is_shown_and_the_next_workspace_is_asked(
+    slack: SlackStandIn, room: Destination, incident: Incident
+):
+    slack.is_revoked = True
+    with running_slack() as other:
+        Account.objects.create(
+            kind="slack",
+            name="Second workspace",
+            settings={"api_url": other.api_url},
+            secrets=json.dumps({"bot_token": other.token}),
+            position=1,
+        )
+        Account.objects.create(
+            kind="slack",
+            name="First workspace",
+            settings={"api_url": slack.api_url},
+            secrets=json.dumps({"bot_token": slack.token}),
+        )
+
+        page = page_place(incident, room)
+
+        assert [post.room for post in other.posts] == [ROOM]
+    attempts = page.delivery_attempts.order_by("pk")
+    assert [(a.provider, a.detail) for a in attempts] == [
+        ("First workspace", "The Slack workspace revoked the bot's token."),
+        ("Second workspace", "ok"),
+    ]
+    room.refresh_from_db()
+    assert (page.state, room.enabled) == (State.DELIVERED, True)
+
+
+def test_with_the_only_token_revoked_the_page_waits_and_says_why(
+    slack: SlackStandIn, room: Destination, incident: Incident
+):
+    slack.is_revoked = True
+
+    page = page_place(incident, room)
+
+    room.refresh_from_db()
+    assert (page.state, room.enabled) == (State.PENDING, True)
+    assert page.last_error == "The Slack workspace revoked the bot's token."
+
+
+def test_an_edit_that_must_wait_is_tried_again(
+    slack: SlackStandIn, room: Destination, incident: Incident, bob: User
+):
+    page_place(incident, room)
+    resolve_incidents(incident_ids=[incident.pk], actor=bob)
+    slack.faults.append(json_reply({"ok": False, "error": "ratelimited"}, 429, retry_after="30"))
+
+    edit_posts(now=timezone.now())
+    post = PostedMessage.objects.get()
+    assert (post.shown, post.edits_failed) == ("triggered", 1)
+    assert post.edit_at is not None
+    assert post.edit_at > timezone.now() + timedelta(seconds=25)
+    edit_now()
+
+    assert slack.posts[0].text.startswith("*Resolved*")
+
+
+def test_an_edit_whose_account_is_gone_is_given_up(
+    slack: SlackStandIn, room: Destination, incident: Incident, bob: User, settings: Settings
+):
+    page_place(incident, room)
+    settings.PROVIDERS_FROM_ENV = {}
+    resolve_incidents(incident_ids=[incident.pk], actor=bob)
+
+    edit_now()
+
+    assert edit_now() == 0
+    assert slack.posts[0].edits == 0
+
+
+def test_a_message_that_shows_the_truth_is_not_edited(
+    slack: SlackStandIn, room: Destination, incident: Incident
+):
+    page_place(incident, room)
+
+    assert edit_now() == 0
