@@ -92,7 +92,7 @@ class Twilio(StandIn):
         self.refused: dict[str, int] = {}  # telephone → the code with which orders are refused
         self.carriers: dict[str, tuple[str, str]] = {}  # telephone → network code, name
         self.lookups: list[str] = []
-        self._post = post
+        self.post = post  # how it reaches us
         self._lock = threading.Lock()
         self._numbers = count(1)
 
@@ -155,7 +155,8 @@ class Twilio(StandIn):
         return self._told(call)
 
     def _tell(self, sid: str) -> Reply:
-        found = next((o for o in [*self.messages, *self.calls] if o.sid == sid), None)
+        orders: list[Message | Call] = [*self.messages, *self.calls]
+        found = next((order for order in orders if order.sid == sid), None)
         if found is None:
             return _error(404, 20404, f"The requested resource {sid} was not found")
         return self._told(found, status=200)
@@ -227,7 +228,7 @@ class Twilio(StandIn):
     def tell(self, url: str, form: dict[str, str]) -> tuple[int, str]:
         """Post a signed form to the application."""
         signature = RequestValidator(self.auth_token).compute_signature(url, form)
-        return self._post(url, form, {"X-Twilio-Signature": signature})
+        return self.post(url, form, {"X-Twilio-Signature": signature})
 
     def _play(self, call: Call, twiml: str) -> str:
         root = _parse(twiml)

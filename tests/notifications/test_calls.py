@@ -20,7 +20,13 @@ from notifications.services.outcomes import record_outcomes
 from notifications.services.settling import cancel_settled_pages
 from notifications.services.verification import enter_code, send_code
 from opsknight.models import User
-from tests.factories import ContactMethodFactory, IncidentFactory, NotificationFactory
+from tests.escalations.walk import escalating, paged, policy_of, take_all
+from tests.factories import (
+    ContactMethodFactory,
+    IncidentFactory,
+    NotificationFactory,
+    ServiceFactory,
+)
 from tests.notifications.telephones import (
     NUMBER,
     PUBLIC_URL,
@@ -102,6 +108,23 @@ def test_f1_a_key_acknowledges_or_resolves_and_later_rules_are_silent(
     assert incident.status == status
     assert f"{verb} by Bob by telephone" in entries_of(incident)
     assert later.state == State.CANCELLED
+
+
+def test_key_five_pages_the_next_step(twilio: Twilio, bob: User, carol: User):
+    phone_of(bob, "voice")
+    now = timezone.now()
+    policy = policy_of((0, [bob]), (30, [carol]))
+    incident = escalating(ServiceFactory(name="Checkout"), now, policy)
+    take_all(now)
+    call = ring(twilio)
+    twilio.take_call(call)
+
+    said = twilio.press(call, "5")
+    take_all(timezone.now())
+
+    assert said == "Escalated. Goodbye."
+    assert paged(incident) == ["Bob", "Carol"]
+    assert any("by Bob by telephone" in entry for entry in entries_of(incident))
 
 
 def test_f2_one_then_three_ends_calls_and_sms_still_come(

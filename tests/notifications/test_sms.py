@@ -21,6 +21,7 @@ from tests.factories import IncidentFactory, NotificationFactory
 from tests.notifications.telephones import (
     NUMBER,
     PUBLIC_URL,
+    REPLIES_URL,
     SENDER,
     account_of,
     entries_of,
@@ -267,6 +268,23 @@ def test_d2_several_pages_become_one_sms_with_a_reply_for_all(
     assert f"{PUBLIC_URL}/incidents/?service={incident.service_id}" in text
     assert text.endswith("aa to acknowledge all, 1cc to resolve all.")
     assert set(Notification.objects.values_list("state", flat=True)) == {State.SENT}
+
+
+def test_d2_pages_of_a_storm_are_gathered_and_answered_together(
+    twilio: Twilio, settings: Settings, incident: Incident, bob: User
+):
+    settings.BUNDLE_SECONDS = 30
+    for one in (incident, *IncidentFactory.create_batch(3, service=incident.service)):
+        page_by("sms", one, bob)
+    text = sent_by_sms(twilio)
+    code = text.rpartition("Reply ")[2].partition("aa")[0]
+
+    said = twilio.reply(REPLIES_URL, NUMBER, f"{code}aa")
+
+    statuses = Incident.objects.values_list("status", flat=True)
+    assert text.startswith("OpsKnight: 4 open on Checkout: ")
+    assert list(statuses) == ["acknowledged"] * 4
+    assert said[0].startswith("4 acknowledged: #")
 
 
 def test_several_services_are_counted_apart(twilio: Twilio, incident: Incident, bob: User):

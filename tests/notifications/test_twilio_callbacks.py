@@ -1,14 +1,17 @@
 """What Twilio tells us, signed: receipts and replies. Forgeries change nothing."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.test import Client
+from django.test.testcases import LiveServerThread
 from django.utils import timezone
 from pytest_django import Settings
 
-from bench.stand_ins.twilio import Twilio
+from bench.stand_ins.twilio import Twilio, post_over_http
 from incidents.models import Incident
 from notifications.models import ContactMethod, DeliveryAttempt, InboundReply, Notification
 from notifications.services.delivery import deliver_due
@@ -256,7 +259,7 @@ def test_a_signature_holds_for_its_address_and_words_only(
         caught.append(headers)
         return 200, ""
 
-    twilio._post = intercept
+    twilio.post = intercept
     twilio.tell(STATUS_URL, form)
     altered = post_to_us(STATUS_URL, form | {"MessageStatus": "failed"}, caught[0])
     elsewhere = post_to_us(REPLIES_URL, form, caught[0])
@@ -291,3 +294,36 @@ def test_a_body_that_is_no_form_is_refused(client: Client):
     )
 
     assert response.status_code == 403
+
+
+@pytest.fixture
+def our_url(settings: Settings) -> Iterator[str]:
+    """Where the application listens, in a thread of its own."""
+    thread = LiveServerThread("127.0.0.1", static_handler=StaticFilesHandler)
+    thread.daemon = True
+    thread.start()
+    thread.is_ready.wait()
+    settings.PUBLIC_URL = f"http://127.0.0.1:{thread.port}"
+    yield settings.PUBLIC_URL
+    thread.terminate()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_over_the_network_a_receipt_a_reply_and_a_key_arrive(
+    twilio: Twilio, our_url: str, incident: Incident, bob: User
+):
+    twilio.post = post_over_http
+    page = sent_page(twilio, incident, bob)
+    sent_page(twilio, incident, bob, "voice")
+    twilio.take_call(twilio.calls[0])
+
+    twilio.report(twilio.messages[0], "delivered")
+    said = twilio.reply(f"{our_url}/api/providers/twilio/messages/", NUMBER, "1a")
+    spoken = twilio.press(twilio.calls[0], "6")
+
+    page.refresh_from_db()
+    incident.refresh_from_db()
+    assert page.state == State.DELIVERED
+    assert said == [f"#{incident.pk} Error rate above 5 %: acknowledged."]
+    assert spoken == "Resolved. Goodbye."
+    assert incident.status == Incident.Status.RESOLVED
