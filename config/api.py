@@ -26,6 +26,7 @@ from incidents.api.incidents import IncidentViewSet
 from incidents.api.maintenance import WindowViewSet
 from incidents.api.services import IntegrationViewSet, ServiceViewSet
 from notifications.api.destinations import DestinationViewSet
+from notifications.api.push import PushSubscriptionViewSet
 from opsknight.api.people import TeamViewSet, UserViewSet
 from opsknight.errors import error_body
 
@@ -50,6 +51,7 @@ router.register("heartbeats", HeartbeatViewSet, basename="heartbeat")
 router.register("incidents", IncidentViewSet, basename="incident")
 router.register("integrations", IntegrationViewSet, basename="integration")
 router.register("maintenance-windows", WindowViewSet, basename="maintenance-window")
+router.register("me/push-subscriptions", PushSubscriptionViewSet, basename="my-push-subscription")
 router.register("me/shifts", MyShiftsViewSet, basename="my-shift")
 router.register("on-call", OnCallViewSet, basename="on-call")
 router.register("on-call-announcements", AnnouncementViewSet, basename="on-call-announcement")

@@ -128,6 +128,28 @@ TEAMS_PLACE = {
     "channel": "webhook",
     "address": "https://example.com/x",
 }
+FOLLOWING = {"destination": "{channel}", "service": "{service}"}
+EVENTS = [  # of what the channel follows; carol does not lead its team
+    _read("schedules", "event-subscriptions"),
+    _read("schedules", "event-subscriptions/{subscription}", TEAM_SEES),
+    _write("schedules", "POST", "event-subscriptions", (404, 403, 403, 201), FOLLOWING),
+    _write(
+        "schedules",
+        "PATCH",
+        "event-subscriptions/{subscription}",
+        (404, 403, 403, 200),
+        {"enabled": False},
+    ),
+    _write("schedules", "DELETE", "event-subscriptions/{subscription}", (404, 403, 403, 204)),
+]
+MESSAGES = [  # the open one: about an incident that everybody sees, to dan
+    _read("incidents", "outgoing-messages"),
+    _read("incidents", "outgoing-messages/{message}", TEAM_SEES),
+    _read("incidents", "outgoing-messages/{private_message}", PRIVATE),
+    _write("incidents", "POST", "outgoing-messages/{message}/resend", (404, 202, 202, 202)),
+    _write("incidents", "POST", "outgoing-messages/{private_message}/resend", (404, 202, 404, 404)),
+    _write("incidents", "POST", "outgoing-messages/{open_message}/resend", (403, 403, 202, 202)),
+]
 DESTINATIONS = [  # carol is in the team and does not lead it
     _read("schedules", "destinations"),
     # 409: there is no bot that could say.
@@ -223,6 +245,16 @@ ON_CALL = [
         _read("schedules", f"schedules/{{schedule}}/{question}")
         for question in ("shifts", "final", "gaps", "hours")
     ],
+]
+P256DH = "BCbvzr0O6eNKZpGH4Ys6kSKy9zOUW2Scyfn5Ien52tgSkCOL3pzHuzMNFQxncE3SWucFUgV0S28xv0BwdFhy0OY"
+BROWSER = {
+    "endpoint": "https://push.example.com/send/abc",
+    "keys": {"p256dh": P256DH, "auth": "AAAAAAAAAAAAAAAAAAAAAA"},
+    "label": "Firefox",
+}
+BROWSERS = [
+    _read("users", "me/push-subscriptions/key"),
+    _write("users", "POST", "me/push-subscriptions", (201, 201, 201, 201), BROWSER),
 ]
 ADDED = LATER | {"kind": "add", "user": "{dan}"}
 OVERRIDES = [
@@ -345,11 +377,14 @@ ENDPOINTS = [
     *HEARTBEATS,
     *MAINTENANCE,
     *DESTINATIONS,
+    *EVENTS,
+    *MESSAGES,
     *POLICIES,
     *CALENDAR_FEEDS,
     *SCHEDULES,
     *ON_CALL,
     *OVERRIDES,
+    *BROWSERS,
     *TEMPORARIES,
     *SWAPS,
     *PEOPLE,
