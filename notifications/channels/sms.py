@@ -17,6 +17,7 @@ from notifications.channels.phone_words import (
     service_of,
     summary_of,
 )
+from notifications.models import Notification
 from notifications.models.preferences import clean_number
 from notifications.sms_text import fit, plain
 
@@ -88,9 +89,7 @@ def _words(pages: Sequence[Page], incidents: Sequence[PagedIncident]) -> tuple[s
     """What must be there, and what may be cut."""
     repeated = REPEATED if is_repeated(pages) else ""
     if not incidents:
-        notice = pages[0].notice
-        text = f"\n{notice.text.strip()}" if notice is not None and notice.text.strip() else ""
-        return f"{repeated}OpsKnight: ", plain(one_line(pages[0].title) + text)
+        return f"{repeated}OpsKnight: ", plain(_notice_words(pages[0]))
     if len(incidents) > 1:
         titles = "; ".join(f"#{i.id} {summary_of(i)}" for i in incidents)
         return plain(f"{repeated}OpsKnight: {count_of(incidents)}: "), plain(titles)
@@ -98,6 +97,14 @@ def _words(pages: Sequence[Page], incidents: Sequence[PagedIncident]) -> tuple[s
     state = news_of(pages[0]) or incident.urgency.capitalize()
     before = f"{repeated}OpsKnight #{incident.id} {state}, {service_of(incident)}: "
     return plain(before), plain(summary_of(incident))
+
+
+def _notice_words(page: Page) -> str:
+    """Subject and text; of a code only the text, which telephones recognise as one."""
+    text = page.notice.text.strip() if page.notice is not None else ""
+    if page.reason == Notification.Reason.VERIFICATION and text:
+        return text
+    return "\n".join(part for part in (one_line(page.title), text) if part)
 
 
 def _compose(before: str, words: str, link: str, hint: str) -> str:

@@ -74,7 +74,7 @@ def _form(message: Message, config: ProviderConfig) -> dict[str, str]:
         "Action": "Publish",
         "Version": "2010-03-31",
         "PhoneNumber": message.address,
-        "Message": message.text,
+        "Message": message.data.get("one_way", message.text),  # nobody can answer it
     }
     for index, (name, value) in enumerate(attributes.items(), start=1):
         entry = f"MessageAttributes.entry.{index}"
