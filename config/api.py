@@ -12,6 +12,7 @@ from config.health import health
 from escalations.api.announcements import AnnouncementViewSet
 from escalations.api.calendar_feeds import FeedViewSet
 from escalations.api.escalate import EscalateViewSet
+from escalations.api.my_notices import OnCallPreferenceViewSet
 from escalations.api.oncall import MyShiftsViewSet, OnCallViewSet
 from escalations.api.overrides import OverrideViewSet
 from escalations.api.policies import PolicyViewSet
@@ -26,7 +27,11 @@ from incidents.api.incidents import IncidentViewSet
 from incidents.api.maintenance import WindowViewSet
 from incidents.api.services import IntegrationViewSet, ServiceViewSet
 from notifications.api.destinations import DestinationViewSet
+from notifications.api.me import ContactMethodViewSet, PagingPlanViewSet, RuleViewSet
 from notifications.api.push import PushSubscriptionViewSet
+from notifications.api.times_off import AbsenceViewSet, PagingPreferencesViewSet
+from notifications.api.messages import MessageViewSet
+from notifications.api.subscriptions import SubscriptionViewSet
 from opsknight.api.people import TeamViewSet, UserViewSet
 from opsknight.errors import error_body
 
@@ -46,15 +51,21 @@ router.register("changes", ChangeViewSet, basename="change")
 router.register("deliveries", DeliveryViewSet, basename="delivery")
 router.register("destinations", DestinationViewSet, basename="destination")
 router.register("escalation-policies", PolicyViewSet, basename="escalation-policy")
+router.register("event-subscriptions", SubscriptionViewSet, basename="event-subscription")
 router.register("events", EventViewSet, basename="event")
 router.register("heartbeats", HeartbeatViewSet, basename="heartbeat")
 router.register("incidents", IncidentViewSet, basename="incident")
 router.register("integrations", IntegrationViewSet, basename="integration")
 router.register("maintenance-windows", WindowViewSet, basename="maintenance-window")
+router.register("me/absences", AbsenceViewSet, basename="my-absence")
+router.register("me/contact-methods", ContactMethodViewSet, basename="my-contact-method")
+router.register("me/notification-rules", RuleViewSet, basename="my-notification-rule")
+router.register("me/paging-plan", PagingPlanViewSet, basename="my-paging-plan")
 router.register("me/push-subscriptions", PushSubscriptionViewSet, basename="my-push-subscription")
 router.register("me/shifts", MyShiftsViewSet, basename="my-shift")
 router.register("on-call", OnCallViewSet, basename="on-call")
 router.register("on-call-announcements", AnnouncementViewSet, basename="on-call-announcement")
+router.register("outgoing-messages", MessageViewSet, basename="outgoing-message")
 router.register("schedules", ScheduleViewSet, basename="schedule")
 router.register(f"{OF_SCHEDULE}/overrides", OverrideViewSet, basename="override")
 router.register(f"{OF_SCHEDULE}/swap-requests", SwapRequestViewSet, basename="swap-request")
@@ -70,6 +81,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
         r"^v1/incidents/(?P<pk>[0-9]{1,19})/escalate/?$",
         EscalateViewSet.as_view({"post": "create"}),
         name="incident-escalate",
+    ),
+    re_path(
+        r"^v1/me/paging-preferences/?$",
+        PagingPreferencesViewSet.as_view({"get": "list", "patch": "partial_update"}),
+        name="my-paging-preferences",
+    ),
+    re_path(
+        r"^v1/me/on-call-preferences/?$",
+        OnCallPreferenceViewSet.as_view({"get": "list", "patch": "partial_update"}),
+        name="my-on-call-preferences",
     ),
     re_path(r"^schema/?$", SpectacularAPIView.as_view(), name="schema"),
     # The slash is part of it: the page's Content-Security-Policy is relaxed below /api/docs/.

@@ -141,15 +141,18 @@ def change_contact_method(
 
 def enable_contact_method(*, user: User, pk: int, ip: str | None = None) -> ContactMethod:
     """Use it again; why it was switched off is forgotten."""
-    return _switch(user, pk, is_enabled=True, ip=ip)
+    return switch_contact_method(user=user, pk=pk, is_enabled=True, ip=ip)
 
 
 def disable_contact_method(*, user: User, pk: int, ip: str | None = None) -> ContactMethod:
     """Do not use it until it is enabled again; its rules stay."""
-    return _switch(user, pk, is_enabled=False, ip=ip)
+    return switch_contact_method(user=user, pk=pk, is_enabled=False, ip=ip)
 
 
-def _switch(user: User, pk: int, *, is_enabled: bool, ip: str | None) -> ContactMethod:
+def switch_contact_method(
+    *, user: User, pk: int, is_enabled: bool, ip: str | None = None
+) -> ContactMethod:
+    """Switch it on or off; why it was switched off is forgotten."""
     method = get_contact_method_for(user, pk)
     before = values_of(method, METHOD_FIELDS)
     method.enabled = is_enabled

@@ -262,16 +262,20 @@ SETTINGS = "/settings/notifications/"
 
 
 def test_a_new_address_comes_with_its_first_rule_and_is_audited(client: Client, bob: User):
-    form = {"channel": "email", "address": " Bob@Home.example ", "label": "", "delay_minutes": "5"}
+    form = {"channel": "email", "address": " Bob@Home.example ", "use": "high"}
 
-    answer = client.post(SETTINGS, form)
+    answer = client.post(SETTINGS, form | {"delay_minutes": "5"})
 
     assert answer.status_code == 302
     method = ContactMethod.objects.get(user=bob)
     assert method.address == "bob@home.example"
     assert NotificationRule.objects.get(contact_method=method).delay_minutes == 5
     actions = sorted(AuditEntry.objects.values_list("action", flat=True))
-    assert actions == ["contact_method.created", "notification_rule.created"]
+    assert actions == [
+        "contact_method.code_sent",
+        "contact_method.created",
+        "notification_rule.created",
+    ]
 
 
 def test_a_webhook_gets_a_secret_that_its_owner_can_look_at(client: Client, bob: User, alice: User):
@@ -294,9 +298,11 @@ def test_a_webhook_gets_a_secret_that_its_owner_can_look_at(client: Client, bob:
         ("email", "a@b\r\nBcc: c@d"),
         ("webhook", "ftp://example.com"),
         ("webhook", "https://user:word@example.com/"),
-        ("webhook", "https://" + "x" * 600),
+        ("webhook", "https://" + "x" * 1600),
         ("webhook", "javascript:alert(1)"),
-        ("sms", "+431234"),
+        ("sms", "+4312"),
+        ("sms", "0664 1234567"),
+        ("slack", "U123"),
         ("in_app", "x"),
     ],
 )
@@ -322,7 +328,7 @@ def test_the_same_address_twice_is_refused(client: Client):
 
 def test_rules_are_added_and_removed(client: Client, bob: User):
     method = ContactMethodFactory(user=bob)
-    form = {"contact_method": method.pk, "delay_minutes": 10}
+    form = {"contact_method": method.pk, "delay_minutes": 10, "urgency": "other"}
 
     client.post(reverse("notifications:add_rule"), form)
     again = client.post(reverse("notifications:add_rule"), form)
@@ -338,7 +344,8 @@ def test_a_delay_beyond_a_day_is_refused(client: Client, bob: User, delay: str):
     method = ContactMethodFactory(user=bob)
 
     answer = client.post(
-        reverse("notifications:add_rule"), {"contact_method": method.pk, "delay_minutes": delay}
+        reverse("notifications:add_rule"),
+        {"contact_method": method.pk, "delay_minutes": delay, "urgency": "high"},
     )
 
     assert answer.status_code == 422
@@ -378,15 +385,26 @@ def test_an_address_can_be_switched_off_and_removed(client: Client, bob: User):
     assert not ContactMethod.objects.exists()
 
 
-OWN_ACTIONS = ["remove_rule", "remove_method", "enable_method", "disable_method"]
+OWN_ACTIONS = [
+    "change_rule",
+    "remove_rule",
+    "remove_method",
+    "enable_method",
+    "disable_method",
+    "send_code",
+    "verify_method",
+    "test_method",
+    "status_updates",
+]
 
 
 @pytest.mark.parametrize("name", OWN_ACTIONS)
 def test_nobody_changes_the_ways_of_others(name: str, bob: User, alice: User):
     rule = NotificationRuleFactory(contact_method__user=bob)
-    pk = rule.pk if name == "remove_rule" else rule.contact_method_id
+    pk = rule.pk if name in ("remove_rule", "change_rule") else rule.contact_method_id
+    form = {"delay_minutes": 9, "code": "123456", "wants": "1"}
 
-    answer = browser(alice).post(reverse(f"notifications:{name}", args=[pk]))
+    answer = browser(alice).post(reverse(f"notifications:{name}", args=[pk]), form)
 
     assert answer.status_code == 404
     assert NotificationRule.objects.filter(pk=rule.pk, contact_method__enabled=True).exists()
@@ -409,6 +427,10 @@ ACTIONS = [
     ("contact_methods", 0),
     ("add_rule", 0),
     *((name, 1) for name in OWN_ACTIONS),
+    ("set_quiet_hours", 0),
+    ("set_digest", 0),
+    ("add_absence", 0),
+    ("end_absence", 1),
 ]
 
 
