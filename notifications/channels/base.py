@@ -13,6 +13,8 @@ from notifications.models import Notification
 
 # A send that takes longer is given up; well under the lease, so that nobody sends it meanwhile.
 SEND_SECONDS = 15.0
+# The same for an edit of a message in a chat, for which nobody waits.
+EDIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)

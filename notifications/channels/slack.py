@@ -60,8 +60,9 @@ class SlackChannel(ListChannel):
         """`text` is the first line, in Slack's mrkdwn.
 
         `data`: `attachments`, the card; `thread`, the `Posted` message that this one answers, or
-        None; `broadcast`, whether the channel sees that answer, too; `members`, the Slack members
-        who are on call, where a user group is told; `is_test`.
+        None; `broadcast`, whether the channel sees that answer, too; where a user group is told,
+        `on_call`, how many people are, and `members`, who they are in Slack; `is_test`;
+        `is_notice`.
         """
         page = pages[0]
         if len(pages) > 1:
@@ -243,6 +244,7 @@ def _message(
             "thread": page.posted if thread else None,
             "broadcast": broadcast,
             "members": page.members,
+            "on_call": len(page.notice.details.get("on_call", [])) if page.notice else 0,
             "is_test": page.reason == Notification.Reason.TEST,
             "is_notice": page.incident is None,
         },

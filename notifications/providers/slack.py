@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from notifications.channels.base import DeliveryError, Message, Posted
+from notifications.channels.base import EDIT_SECONDS, DeliveryError, Message, Posted
 from notifications.channels.slack import without_buttons
 from notifications.models import Notification
 from notifications.models.preferences import is_user_group
@@ -85,7 +85,7 @@ class SlackProvider(Provider):
             "text": message.text,
             "attachments": _attachments(config, message.data["attachments"]),
         }
-        call_slack(config, "chat.update", arguments)
+        call_slack(config, "chat.update", arguments, seconds=EDIT_SECONDS)
 
 
 def _attachments(config: ProviderConfig, attachments: Sequence[dict[str, Any]]) -> str:
@@ -117,8 +117,7 @@ def _set_members(config: ProviderConfig, message: Message) -> Sent:
         raise DeliveryError("Nobody who is on call has linked a Slack account.", permanent=True)
     arguments = {"usergroup": group, "users": ",".join(members)}
     call_slack(config, "usergroups.users.update", arguments)
-    count = len(members)
     return Sent(
         state=Notification.State.DELIVERED,
-        answer=f"{count} member{'s' if count > 1 else ''} set.",
+        answer=f"{len(members)} of {message.data['on_call']} on call are its members now.",
     )

@@ -9,7 +9,7 @@ from notifications.providers.base import ProviderConfig
 from notifications.providers.slack_api import call_slack
 
 # Somebody waits for the answer: Slack itself gives up after 3 s.
-SECONDS = 1.5
+SECONDS = 1.0
 PAGE_SIZE = 200
 MAX_PAGES = 20
 

@@ -120,6 +120,9 @@ def _add_method(user: User, offer: LinkOffer, now: datetime, ip: str | None) -> 
         record_change(
             actor=user, action="contact_method.created", entity=method, changes=changes, ip=ip
         )
+    elif not method.is_verified:
+        method.verified_at = now
+        method.save(update_fields=["verified_at"])
 
 
 @transaction.atomic

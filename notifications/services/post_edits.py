@@ -5,6 +5,7 @@ sweep looks at the messages of open incidents, which are few.
 """
 
 import logging
+import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from django.db import connection, transaction
 from incidents.models import TimelineEntry
 from notifications.channels import CHANNELS
 from notifications.channels.base import (
-    SEND_SECONDS,
+    EDIT_SECONDS,
     CardChannel,
     DeliveryError,
     ListChannel,
@@ -32,10 +33,10 @@ from notifications.services.settling import NOW
 
 logger = logging.getLogger(__name__)
 
-BATCH = 50
+BATCH = 20
 PARALLEL = 5
-# Every batch takes at most BATCH / PARALLEL calls one after another.
-LEASE_SECONDS = SEND_SECONDS * BATCH / PARALLEL
+# Longer than a batch takes, with BATCH / PARALLEL calls one after another.
+LEASE_SECONDS = 2 * EDIT_SECONDS * BATCH / PARALLEL
 MAX_FAILURES = 8
 FIRST_BACKOFF = timedelta(seconds=5)
 Kind = TimelineEntry.Kind
@@ -45,6 +46,8 @@ SAYS = {
     "resolved": Kind.RESOLVED,
     "escalated": Kind.ESCALATED,
 }
+
+_running = threading.Lock()
 
 # "escalated": a step was taken after the message was posted.
 _CLAIM = f"""
@@ -86,8 +89,18 @@ def edit_posts(*, now: datetime) -> int:
     """Edit a batch of messages that show what is over; returns how many were looked at.
 
     Claimed under a lease (`edit_at`), sent in parallel without the database, then recorded. A
-    change whose edit fails for good is skipped and logged; the next change is shown again.
+    change whose edit fails for good is skipped and logged; the next change is shown again. One run
+    at a time in a process: a chat that hangs must not eat the threads that send pages.
     """
+    if not _running.acquire(blocking=False):
+        return 0
+    try:
+        return _edit_batch(now)
+    finally:
+        _running.release()
+
+
+def _edit_batch(now: datetime) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_CLAIM, {"limit": BATCH, "lease": LEASE_SECONDS})
         due: dict[int, str] = dict(cursor.fetchall())
@@ -180,7 +193,8 @@ def _send(edit: Edit) -> DeliveryError | None:
 
 
 def _record(post: PostedMessage, shown: str, failure: DeliveryError | None, now: datetime) -> None:
-    failures = post.edits_failed + 1
+    patience = failure.retry_after if failure is not None else None
+    failures = post.edits_failed + (patience is None)  # being asked to wait is no failure
     rows = PostedMessage.objects.filter(pk=post.pk)
     if failure is None:
         rows.update(shown=shown, edit_at=None, edits_failed=0)
@@ -191,5 +205,5 @@ def _record(post: PostedMessage, shown: str, failure: DeliveryError | None, now:
         )  # fmt: skip
         rows.update(shown=shown, edit_at=None, edits_failed=0)
     else:
-        wait = failure.retry_after or FIRST_BACKOFF * 2 ** (failures - 1)
+        wait = FIRST_BACKOFF * 2**failures if patience is None else patience
         rows.update(edit_at=now + wait, edits_failed=failures)

@@ -15,7 +15,13 @@ from escalations.services.manual import escalate_incidents
 from incidents.models import Incident, TimelineEntry
 from incidents.services.lifecycle import acknowledge_incidents, resolve_incidents
 from notifications.channels.slack import LOUD, OVER, TAKEN
-from notifications.models import ChatAccount, ContactMethod, Destination, Notification
+from notifications.models import (
+    ChatAccount,
+    ContactMethod,
+    DeliveryAttempt,
+    Destination,
+    Notification,
+)
 from notifications.services.delivery import deliver_due
 from opsknight.models import User
 from tests.escalations.walk import escalating, policy_of, take_all
@@ -24,6 +30,7 @@ from tests.factories import (
     ContactMethodFactory,
     DestinationFactory,
     NotificationRuleFactory,
+    OverrideFactory,
     ScheduleFactory,
     ServiceFactory,
 )
@@ -347,6 +354,27 @@ def test_h5_at_the_set_time_the_members_of_the_group_become_who_is_on_call(
     assert slack.groups[GROUP] == [bob_in_slack.id]
     assert slack.posts == []
     assert Notification.objects.get().state == State.DELIVERED
+
+
+def test_h5_only_linked_people_become_members(
+    slack: SlackStandIn, group: Destination, bob: User, carol: User, bob_in_slack: Member
+):
+    link(bob, bob_in_slack)
+    schedule = ScheduleFactory(members=[bob])
+    OverrideFactory(
+        schedule=schedule,
+        kind="add",
+        user=carol,
+        starts_at=timezone.now() - HALF_AN_HOUR,
+        ends_at=timezone.now() + HALF_AN_HOUR,
+    )
+    AnnouncementFactory(schedule=schedule, destination=group)
+
+    tell_channels(now=timezone.now())
+    deliver_due(channel="slack")
+
+    assert slack.groups[GROUP] == [bob_in_slack.id]
+    assert DeliveryAttempt.objects.get().detail == "1 of 2 on call are its members now."
 
 
 def test_h5_without_a_linked_person_the_group_stays_and_the_delivery_says_why(

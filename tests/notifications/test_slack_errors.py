@@ -2,15 +2,17 @@
 
 import json
 from datetime import timedelta
+from threading import Thread
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
 from bench.stand_ins.server import Reply, json_reply
 from bench.stand_ins.slack import SlackStandIn
 from incidents.models import Incident
-from incidents.services.lifecycle import resolve_incidents
+from incidents.services.lifecycle import acknowledge_incidents, resolve_incidents
 from notifications.models import (
     DeliveryAttempt,
     Destination,
@@ -18,8 +20,9 @@ from notifications.models import (
     PostedMessage,
 )
 from notifications.models import Provider as Account
-from notifications.services.post_edits import edit_posts
+from notifications.services.post_edits import MAX_FAILURES, edit_posts
 from opsknight.models import User
+from tests.factories import IncidentFactory
 from tests.notifications.slack import (
     ROOM,
     edit_now,
@@ -153,7 +156,7 @@ def test_an_edit_that_must_wait_is_tried_again(
 
     edit_posts(now=timezone.now())
     post = PostedMessage.objects.get()
-    assert (post.shown, post.edits_failed) == ("triggered", 1)
+    assert (post.shown, post.edits_failed) == ("triggered", 0)
     assert post.edit_at is not None
     assert post.edit_at > timezone.now() + timedelta(seconds=25)
     edit_now()
@@ -180,3 +183,47 @@ def test_a_message_that_shows_the_truth_is_not_edited(
     page_place(incident, room)
 
     assert edit_now() == 0
+
+
+def test_an_edit_that_keeps_failing_is_given_up_and_logged(
+    slack: SlackStandIn,
+    room: Destination,
+    incident: Incident,
+    bob: User,
+    caplog: pytest.LogCaptureFixture,
+):
+    page_place(incident, room)
+    acknowledge_incidents(incident_ids=[incident.pk], actor=bob)
+    slack.faults.extend([Reply(503)] * 20)
+
+    tries = 0
+    while edit_now():
+        tries += 1
+
+    assert tries == MAX_FAILURES
+    assert "does not show acknowledged: Slack answered 503." in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slack_that_hangs_holds_back_one_run_of_edits_and_no_page(
+    slack: SlackStandIn, room: Destination, incident: Incident, bob: User
+):
+    page_place(incident, room)
+    other = IncidentFactory()
+    resolve_incidents(incident_ids=[incident.pk], actor=bob)
+    slack.faults.append(Reply(200, b'{"ok": true}', delay=2))
+    run = Thread(target=run_edits)
+    run.start()
+    slack.wait_for(lambda: slack.requests[-1].path == "/api/chat.update")
+
+    assert edit_posts(now=timezone.now()) == 0
+    page_place(other, room)
+
+    assert len(slack.posts) == 2
+    run.join()
+
+
+def run_edits() -> None:
+    """A run in a thread of its own."""
+    edit_posts(now=timezone.now())
+    connection.close()

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 MAX_BODY_BYTES = 256 * 1024  # the message that was pressed comes along
 MAX_INCIDENTS = 200
 # Slack tells the member of a failure when it hears nothing for 3 s.
-ANSWER_SECONDS = 1.2
+ANSWER_SECONDS = 0.9
 SLACK_HOST = "hooks.slack.com"
 
 
