@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import httpx
 
 from notifications.channels.base import SEND_SECONDS, DeliveryError
+from notifications.providers.time_limits import keep_time_limits, time_limit
 
 CONNECT_SECONDS = 5.0
 MAX_ANSWER_BYTES = 256 * 1024
@@ -59,20 +59,22 @@ def call(
     Raises DeliveryError when no whole answer came within `seconds`, or it is larger than
     MAX_ANSWER_BYTES: then the message may have arrived, unless no connection was made.
     """
-    deadline = time.monotonic() + seconds
     timeout = httpx.Timeout(seconds / 2, connect=min(seconds / 2, CONNECT_SECONDS))
     try:
-        with _client().stream(
-            method,
-            url,
-            headers=headers,
-            auth=auth,
-            content=content,
-            data=data,
-            json=json_body,
-            timeout=timeout,
-        ) as response:
-            return ApiAnswer(response.status_code, response.headers, _read(response, deadline, who))
+        with (
+            time_limit(seconds),
+            _client().stream(
+                method,
+                url,
+                headers=headers,
+                auth=auth,
+                content=content,
+                data=data,
+                json=json_body,
+                timeout=timeout,
+            ) as response,
+        ):
+            return ApiAnswer(response.status_code, response.headers, _read(response, who))
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         reason = str(error) or "it took too long"
         raise DeliveryError(f"{who} cannot be reached: {reason}.", provider_is_down=True) from error
@@ -93,7 +95,7 @@ def close_connections() -> None:
             _clients.pop().close()
 
 
-def _read(response: httpx.Response, deadline: float, who: str) -> bytes:
+def _read(response: httpx.Response, who: str) -> bytes:
     body = bytearray()
     for part in response.iter_bytes():
         body += part
@@ -103,8 +105,6 @@ def _read(response: httpx.Response, deadline: float, who: str) -> bytes:
                 may_have_arrived=True,
                 provider_is_down=True,
             )
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the time for this message is over")
     return bytes(body)
 
 
@@ -117,10 +117,12 @@ def _client() -> httpx.Client:
 
 
 def _new_client() -> httpx.Client:
-    return httpx.Client(
+    client = httpx.Client(
         timeout=httpx.Timeout(SEND_SECONDS / 2, connect=CONNECT_SECONDS),
         limits=httpx.Limits(
             max_connections=MAX_CONNECTIONS, max_keepalive_connections=20, keepalive_expiry=30
         ),
         trust_env=True,
     )
+    keep_time_limits(client)
+    return client
