@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
@@ -36,12 +37,18 @@ ALARM = {
 }
 
 
+@cache
+def _key() -> rsa.RSAPrivateKey:
+    """One for all tests of a process: a key takes a tenth of a second."""
+    return rsa.generate_private_key(65537, 2048)
+
+
 class Amazon:
     """What the stand-in answers, what it was asked, and how it signs."""
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
-        self.key = rsa.generate_private_key(65537, 2048)
+        self.key = _key()
         self.asked: list[str] = []  # paths with queries
         self.pages: dict[str, tuple[int, bytes, dict[str, str]]] = {}
         self.stalls = threading.Event()  # set: answers nothing
