@@ -7,6 +7,7 @@ from django.utils import timezone
 from notifications.models.preferences import (
     MAX_ADDRESS_LENGTH,
     PLACE_CHANNELS,
+    PLACE_CHOICES,
     clean_address,
 )
 from opsknight.models import Team
@@ -23,7 +24,7 @@ class Destination(models.Model):
     team = models.ForeignKey(
         Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="destinations"
     )
-    channel = models.CharField(max_length=16, choices=[(c.value, c.label) for c in PLACE_CHANNELS])
+    channel = models.CharField(max_length=16, choices=PLACE_CHOICES)
     # A URL, an e-mail address, the id of a channel in Slack or of a chat in Telegram.
     address = models.CharField(max_length=MAX_ADDRESS_LENGTH)
     # Signs webhook bodies; empty for channels that sign nothing.

@@ -51,6 +51,9 @@ PLACE_CHANNELS = (
     Channel.DISCORD,
     Channel.TELEGRAM,
 )
+# The same as choices.
+PERSONAL_CHOICES = [(c.value, c.label) for c in PERSONAL_CHANNELS]
+PLACE_CHOICES = [(c.value, c.label) for c in PLACE_CHANNELS]
 PHONE_CHANNELS = (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
 # Whose address is a URL that everybody who knows it may post to.
 URL_CHANNELS = (Channel.WEBHOOK, Channel.TEAMS, Channel.GOOGLE_CHAT, Channel.DISCORD)
@@ -73,9 +76,7 @@ class ContactMethod(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="contact_methods"
     )
-    channel = models.CharField(
-        max_length=16, choices=[(c.value, c.label) for c in PERSONAL_CHANNELS]
-    )
+    channel = models.CharField(max_length=16, choices=PERSONAL_CHOICES)
     label = models.CharField(max_length=100, blank=True)
     address = models.CharField(max_length=MAX_ADDRESS_LENGTH)
     # Signs webhook bodies; of a browser, the JSON `{"p256dh": …, "auth": …}` of its subscription.

@@ -20,9 +20,11 @@ from tests.factories import (
     CalendarFeedFactory,
     DeliveryFactory,
     DestinationFactory,
+    EventSubscriptionFactory,
     IncidentFactory,
     IntegrationFactory,
     MaintenanceWindowFactory,
+    NotificationFactory,
     OverrideFactory,
     PolicyFactory,
     ScheduleFactory,
@@ -40,6 +42,11 @@ CAST = ("eve", "carol", "bob", "alice")
 def world(team: Team, service: Service, carol: Asker) -> dict[str, Any]:
     """One object of each sort, by the name that the table uses."""
     teamless = ServiceFactory(name="Website")
+    channel = DestinationFactory(team=team)
+    public = IncidentFactory(service=service)
+    private = IncidentFactory(service=service, visibility="private")
+    open_to_all = IncidentFactory(service=teamless)
+    failed = {"state": "failed", "finished_at": LATER, "user": UserFactory()}
     schedule = ScheduleFactory(members=[carol.user])
     later = {"schedule": schedule, "starts_at": LATER, "ends_at": LATER + timedelta(hours=1)}
     return {
@@ -53,7 +60,11 @@ def world(team: Team, service: Service, carol: Asker) -> dict[str, Any]:
         "heartbeat": IntegrationFactory(service=service, kind="heartbeat").pk,
         "window": MaintenanceWindowFactory(service=service).pk,
         "policy": PolicyFactory(steps=[(0, [carol.user])]).pk,
-        "channel": DestinationFactory(team=team).pk,
+        "channel": channel.pk,
+        "subscription": EventSubscriptionFactory(destination=channel, service=None, team=team).pk,
+        "message": NotificationFactory(incident=public, **failed).pk,
+        "private_message": NotificationFactory(incident=private, **failed).pk,
+        "open_message": NotificationFactory(incident=open_to_all, **failed).pk,
         "hook": DestinationFactory().pk,
         "dan": UserFactory(name="Dan").pk,
         "schedule": schedule.pk,
@@ -69,9 +80,9 @@ def world(team: Team, service: Service, carol: Asker) -> dict[str, Any]:
         ).pk,
         "announcement": AnnouncementFactory().pk,
         "feed": CalendarFeedFactory(owner=carol.user).pk,
-        "public": IncidentFactory(service=service).pk,
-        "private": IncidentFactory(service=service, visibility="private").pk,
-        "open_to_all": IncidentFactory(service=teamless).pk,
+        "public": public.pk,
+        "private": private.pk,
+        "open_to_all": open_to_all.pk,
     }
 
 
