@@ -22,10 +22,11 @@ from notifications.providers.slack_workspace import (
     workspace_of,
 )
 from notifications.services.accounts import accounts_of_kind
-from notifications.services.preferences import METHOD_FIELDS
+from notifications.services.first_rules import use_at_once
+from notifications.services.preferences import add_linked_method
 from opsknight.errors import Conflict, NotFound
 from opsknight.models import User
-from opsknight.services.audit import changes_of, record_change
+from opsknight.services.audit import record_change
 
 logger = logging.getLogger(__name__)
 
@@ -84,11 +85,12 @@ def read_offer(token: str) -> LinkOffer:
 def link_member(
     *, user: User, offer: LinkOffer, wants_messages: bool, now: datetime, ip: str | None = None
 ) -> ChatAccount:
-    """Let the member act as this person; with `wants_messages` pages may go there, too.
+    """Let the member act as this person; with `wants_messages` pages go there, too.
 
-    Whoever was linked before is not any more, and is not paged there.
+    Whoever was linked before is not any more, and is not paged there. Raises Conflict for too many
+    contact methods.
     """
-    row, is_new = ChatAccount.objects.select_for_update().get_or_create(
+    row, is_new = ChatAccount.objects.select_for_update(of=("self",)).get_or_create(
         channel=Channel.SLACK,
         workspace=offer.workspace,
         member=offer.member,
@@ -104,25 +106,16 @@ def link_member(
     methods = ContactMethod.objects.filter(channel=Channel.SLACK, address=offer.member)
     methods.exclude(user=user).delete()
     if wants_messages:
-        _add_method(user, offer, now, ip)
-    return row
-
-
-def _add_method(user: User, offer: LinkOffer, now: datetime, ip: str | None) -> None:
-    method, is_new = ContactMethod.objects.get_or_create(
-        user=user,
-        channel=Channel.SLACK,
-        address=offer.member,
-        defaults={"label": f"Slack: {offer.name}"[:100], "verified_at": now},
-    )
-    if is_new:
-        changes = changes_of(None, method, METHOD_FIELDS)
-        record_change(
-            actor=user, action="contact_method.created", entity=method, changes=changes, ip=ip
+        method = add_linked_method(
+            user=user,
+            channel=Channel.SLACK,
+            address=offer.member,
+            label=f"Slack: {offer.name}"[:100],
+            now=now,
+            ip=ip,
         )
-    elif not method.is_verified:
-        method.verified_at = now
-        method.save(update_fields=["verified_at"])
+        use_at_once(method=method, now=now, ip=ip)
+    return row
 
 
 @transaction.atomic

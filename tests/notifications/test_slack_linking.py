@@ -33,8 +33,9 @@ def test_linking_is_audited_and_adds_the_contact_method(client: Client, bob: Use
 
     client.post(path_of(OFFER), {"messages": "on"})
 
-    method = ContactMethod.objects.get()
-    assert (method.channel, method.address, method.is_usable) == ("slack", "U0JOE0001", True)
+    method = ContactMethod.objects.get(channel="slack")
+    assert (method.address, method.is_usable) == ("U0JOE0001", True)
+    assert {rule.urgency for rule in method.rules.all()} == {"high", "other"}
     assert AuditEntry.objects.get(action="chat_account.linked").actor == bob
 
 
@@ -57,7 +58,7 @@ def test_a_member_is_one_person_and_the_former_one_is_paged_there_no_more(
     client.post(path_of(OFFER), {"messages": "on"})
 
     assert ChatAccount.objects.get().user == carol
-    assert ContactMethod.objects.get().user == carol
+    assert ContactMethod.objects.get(channel="slack").user == carol
 
 
 def test_looking_at_a_link_links_nobody(client: Client, bob: User):
