@@ -20,16 +20,24 @@ MENUS: dict[Menu, str] = {
 # Who picks up half asleep hears everything twice.
 REPETITIONS = 2
 KEY_SECONDS = 6
+MAX_TWIML_LENGTH = 4000  # of an order; marks such as & take five letters
 SALT = "notifications.calls"
 MAX_CALL_AGE = timedelta(hours=6)
 
 
 def twiml(words: str, *, menu: Menu, action: str, language: str) -> str:
     """The TwiML that says the words and waits for a key, which is posted to `action`."""
+    text = _written(words, menu, action, language, REPETITIONS)
+    if len(text) <= MAX_TWIML_LENGTH:
+        return text
+    return _written(words, menu, action, language, 1)
+
+
+def _written(words: str, menu: Menu, action: str, language: str, repetitions: int) -> str:
     response = VoiceResponse()
     response.pause(length=1)
     if menu:
-        for _ in range(REPETITIONS):
+        for _ in range(repetitions):
             gather = Gather(num_digits=1, timeout=KEY_SECONDS, action=action, method="POST")
             gather.say(f"{words} {MENUS[menu]}", language=language)
             response.append(gather)

@@ -317,6 +317,23 @@ def test_a_long_title_is_cut_between_words(twilio: Twilio, incident: Incident, b
     assert twilio.take_call(call).endswith(f"word. {KEYS}")
 
 
+def test_marks_that_grow_in_markup_do_not_make_the_order_too_long(
+    twilio: Twilio, incident: Incident, bob: User
+):
+    Incident.objects.filter(pk=incident.pk).update(title="&" * 250 + " full")
+    for one in (incident, *IncidentFactory.create_batch(99, service=incident.service)):
+        page_by("voice", one, bob)
+    Incident.objects.exclude(pk=incident.pk).update(title="&" * 250 + " full")
+    pages = claim_pages(channel="voice", limit=100)
+
+    record_outcomes(send_parcel(CHANNELS["voice"], pages, accounts_for("voice")))
+
+    call = twilio.calls[0]
+    twilio.take_call(call)
+    assert len(call.form["Twiml"]) <= 4000
+    assert twilio.press(call, "4") == "Acknowledged: 100 of 100 incidents. Goodbye."
+
+
 def test_a_call_is_read_in_the_language_of_the_account(
     twilio: Twilio, settings: Settings, incident: Incident, bob: User
 ):

@@ -1,6 +1,7 @@
 """What text messages say, and which sender they come from."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -193,6 +194,22 @@ def test_e10_a_carrier_that_cannot_be_found_out_holds_nothing_back(
     deliver_due(channel="sms")
 
     assert [sms.sender for sms in twilio.messages] == [SENDER]
+
+
+def test_e10_without_redis_the_carrier_is_asked_for_each_time(
+    twilio: Twilio, settings: Settings, incident: Incident, bob: User, tmp_path: Path
+):
+    settings.CACHES = {
+        "default": settings.CACHES["default"] | {"LOCATION": f"unix://{tmp_path}/none.sock"}
+    }
+    use(settings, twilio, carrier_senders="T-Mobile=+15550200")
+    number = "+15551117777"
+    twilio.carriers = {number: ("310260", "T-Mobile USA, Inc.")}
+    page_by("sms", incident, bob, number)
+
+    deliver_due(channel="sms")
+
+    assert [sms.sender for sms in twilio.messages] == ["+15550200"]
 
 
 def test_e10_a_messaging_service_sends_and_calls_still_work(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -294,6 +295,16 @@ def test_a_body_that_is_no_form_is_refused(client: Client):
     )
 
     assert response.status_code == 403
+
+
+def test_a_body_without_end_is_refused(twilio: Twilio, client: Client, settings: Settings):
+    form = {"AccountSid": "x" * (settings.INTAKE_MAX_BODY_BYTES + 1)}
+
+    response = client.post(
+        "/api/providers/twilio/status/", urlencode(form), "application/x-www-form-urlencoded"
+    )
+
+    assert response.status_code in (400, 413)
 
 
 @pytest.fixture
