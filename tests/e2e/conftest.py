@@ -44,6 +44,8 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 def fresh_stack() -> Iterator[Stack]:
     """One stack for all tests of this folder, without an administrator: as after `make run`."""
     nobody = {"OPSKNIGHT_ADMIN_EMAIL": "", "OPSKNIGHT_ADMIN_PASSWORD": ""}
+    # Providers that listen on this machine.
+    nobody |= {"WEBHOOK_ALLOW_PRIVATE": "true"}
     with temporary_home() as home, start_stack(home, nobody) as stack:
         yield stack
 
