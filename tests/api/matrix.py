@@ -256,6 +256,52 @@ BROWSERS = [
     _read("users", "me/push-subscriptions/key"),
     _write("users", "POST", "me/push-subscriptions", (201, 201, 201, 201), BROWSER),
 ]
+ALL_CREATE = (201, 201, 201, 201)
+CAROL_SEES = (404, 200, 404, 404)  # it is hers, and nobody else's, whatever the role
+CAROL_STARTS = (404, 202, 404, 404)
+CAROL_DELETES = (404, 204, 404, 404)
+HOOK = {"channel": "webhook", "address": "https://hooks.example.com/mine"}
+AWAY = {
+    "begins_at": "2190-02-01T08:00:00Z",
+    "ends_at": "2190-02-02T08:00:00Z",
+    "substitute": "{dan}",
+}
+MY_PAGING = [
+    _read("users", "me/contact-methods"),
+    _read("users", "me/contact-methods/{method}", CAROL_SEES),
+    _write("users", "POST", "me/contact-methods", ALL_CREATE, HOOK),
+    _write("users", "PATCH", "me/contact-methods/{method}", CAROL_SEES, {"label": "New"}),
+    _write("users", "DELETE", "me/contact-methods/{method}", CAROL_DELETES),
+    _write("users", "POST", "me/contact-methods/{method}/test", CAROL_STARTS),
+    _write("users", "POST", "me/contact-methods/{unverified}/send-code", CAROL_STARTS),
+    _write(
+        "users",
+        "POST",
+        "me/contact-methods/{unverified}/verify",
+        (404, 400, 404, 404),  # no code was sent
+        {"code": "123456"},
+    ),
+    _read("users", "me/notification-rules"),
+    _read("users", "me/notification-rules/{rule}", CAROL_SEES),
+    _write(
+        "users",
+        "POST",
+        "me/notification-rules",
+        (404, 201, 404, 404),
+        {"contact_method": "{method}", "urgency": "other", "delay_minutes": 9},
+    ),
+    _write("users", "PATCH", "me/notification-rules/{rule}", CAROL_SEES, {"delay_minutes": 5}),
+    _write("users", "DELETE", "me/notification-rules/{rule}", CAROL_DELETES),
+    _read("users", "me/paging-preferences"),
+    _write("users", "PATCH", "me/paging-preferences", EVERYBODY, {"digest": "hourly"}),
+    _read("users", "me/absences"),
+    _read("users", "me/absences/{absence}", CAROL_SEES),
+    _write("users", "POST", "me/absences", ALL_CREATE, AWAY),
+    _write("users", "DELETE", "me/absences/{absence}", CAROL_DELETES),
+    _read("users", "me/paging-plan"),
+    _read("schedules", "me/on-call-preferences"),
+    _write("schedules", "PATCH", "me/on-call-preferences", EVERYBODY, {"tells_end": False}),
+]
 ADDED = LATER | {"kind": "add", "user": "{dan}"}
 OVERRIDES = [
     _read("schedules", "schedules/{schedule}/overrides"),
@@ -385,6 +431,7 @@ ENDPOINTS = [
     *ON_CALL,
     *OVERRIDES,
     *BROWSERS,
+    *MY_PAGING,
     *TEMPORARIES,
     *SWAPS,
     *PEOPLE,

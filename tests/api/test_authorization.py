@@ -12,12 +12,14 @@ from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
 from incidents.models import Integration, Service
+from notifications.models import Absence
 from opsknight.models import ApiKey, Team
 from tests.api.asking import Asker, code_of
 from tests.api.matrix import ENDPOINTS, Endpoint
 from tests.factories import (
     AnnouncementFactory,
     CalendarFeedFactory,
+    ContactMethodFactory,
     DeliveryFactory,
     DestinationFactory,
     EventSubscriptionFactory,
@@ -25,6 +27,7 @@ from tests.factories import (
     IntegrationFactory,
     MaintenanceWindowFactory,
     NotificationFactory,
+    NotificationRuleFactory,
     OverrideFactory,
     PolicyFactory,
     ScheduleFactory,
@@ -79,6 +82,15 @@ def world(team: Team, service: Service, carol: Asker) -> dict[str, Any]:
             ends_at=LATER + timedelta(days=2),
         ).pk,
         "announcement": AnnouncementFactory().pk,
+        "method": ContactMethodFactory(user=carol.user).pk,
+        "unverified": ContactMethodFactory(user=carol.user, verified_at=None).pk,
+        "rule": NotificationRuleFactory(contact_method__user=carol.user).pk,
+        "absence": Absence.objects.create(
+            user=carol.user,
+            substitute=UserFactory(),
+            begins_at=LATER,
+            ends_at=LATER + timedelta(hours=1),
+        ).pk,
         "feed": CalendarFeedFactory(owner=carol.user).pk,
         "public": public.pk,
         "private": private.pk,
