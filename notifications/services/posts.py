@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from django.db.models.functions import Now
+
 from notifications.channels import CHANNELS
 from notifications.channels.base import CardChannel, ListChannel, Page, Posted
 from notifications.models import ChatAccount, PostedMessage
@@ -53,6 +55,8 @@ def record_posts(sent: Iterable[tuple[Page, Route]]) -> None:
             place=posted.place,
             message_id=posted.message_id,
             shown=page.incident.status,
+            # By the clock of the engine, whose later steps make it "escalated".
+            created_at=Now(),
         )
         for page, route in pairs
         if page.incident is not None

@@ -28,9 +28,11 @@ from tests.notifications.telephones import PUBLIC_URL, account_of, running_twili
 
 
 @pytest.fixture(autouse=True)
-def fresh_accounts() -> None:
-    """Accounts at providers are remembered for seconds; a test brings its own."""
+def fresh_accounts() -> Iterator[None]:
+    """Accounts at providers are remembered for seconds, and connections to them kept."""
     forget_accounts()
+    yield
+    close_connections()
 
 
 @pytest.fixture

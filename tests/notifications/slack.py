@@ -18,7 +18,6 @@ from bench.stand_ins.slack import (
 )
 from incidents.models import Incident
 from notifications.models import ChatAccount, Destination, Notification, PostedMessage
-from notifications.providers.http import close_connections
 from notifications.services.delivery import deliver_due
 from notifications.services.outbox import PageRequest, queue_pages
 from notifications.services.post_edits import edit_posts
@@ -41,7 +40,6 @@ def running_slack() -> Iterator[SlackStandIn]:
     slack.add_room(ROOM, "checkout")
     with slack.running():
         yield slack
-        close_connections()
 
 
 def page_place(incident: Incident, place: Destination, step: int = 0) -> Notification:

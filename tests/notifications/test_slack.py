@@ -5,6 +5,7 @@ from dataclasses import asdict
 import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -312,3 +313,9 @@ def test_a_list_of_channels_that_slack_refuses_says_why(
 def test_an_address_in_slack_is_an_id_or_a_webhook(address: str):
     with pytest.raises(ValidationError):
         clean_address("slack", address)
+
+
+def test_the_manifest_in_the_guide_names_our_address(settings: Settings):
+    guide = (settings.BASE_DIR / "docs/how-to/slack.md").read_text()
+
+    assert f"request_url: https://ops.example.com{reverse('slack_interactions')}" in guide
