@@ -75,6 +75,7 @@ def _transmit(connection: Connection, message: Message) -> Sent:
             permanent=code >= 500,
             breaks_address=_says_address_is_dead(code, answer),
         )
+    replies = connection.replies
     try:
         code, answer = connection.data(message.raw)
     except smtplib.SMTPDataError as error:
@@ -82,7 +83,8 @@ def _transmit(connection: Connection, message: Message) -> Sent:
     except (OSError, smtplib.SMTPServerDisconnected) as error:
         raise DeliveryError(
             f"The mail server fell silent: {_plain(error)}",
-            may_have_arrived=True,
+            # The first reply is to DATA alone: only after it the mail itself goes out.
+            may_have_arrived=connection.replies > replies,
             provider_is_down=True,
         ) from error
     if code != 250:

@@ -1,10 +1,12 @@
 """Connections to the mail server: from EMAIL_URL, with a deadline, kept for the next message."""
 
+import io
 import smtplib
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +18,9 @@ from django.core.exceptions import ImproperlyConfigured
 CONNECT_SECONDS = 5.0
 # An idle connection is used again within this time; most servers allow minutes.
 IDLE_SECONDS = 30.0
-MAX_IDLE = 10
+MAX_IDLE = 20
+# What a server may say at once; usual are a hundred bytes.
+MAX_REPLY_BYTES = 64 * 1024
 
 Security = Literal["plain", "starttls", "tls"]
 
@@ -56,27 +60,66 @@ def parse_email_url(url: str) -> MailServer:
     return MailServer(parts.hostname, port, user, password, security)
 
 
+class _Replies(io.RawIOBase):
+    """What a server says: each read asks for the time, and no reply is endless."""
+
+    def __init__(self, sock: socket.socket, spend: Callable[[], None]) -> None:
+        super().__init__()
+        self._sock = sock
+        self._spend = spend
+        self._left = MAX_REPLY_BYTES
+
+    def begin(self) -> None:
+        """Another reply is read."""
+        self._left = MAX_REPLY_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read once from the socket. Raises TimeoutError, and OSError when it says too much."""
+        self._spend()
+        count = self._sock.recv_into(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise OSError("its answers are too long")
+        return count
+
+
 class Connection(smtplib.SMTP):
     """An SMTP connection whose every exchange ends before `deadline`, whatever the server does."""
 
-    deadline = float("inf")
     idle_since = 0.0
+    replies = 0  # that came whole
+    _source: _Replies | None = None
+
+    def __init__(self, server: MailServer, deadline: float, **values: Any) -> None:
+        """Connect, and read the greeting in time as well."""
+        self.deadline = deadline
+        super().__init__(server.host, server.port, timeout=CONNECT_SECONDS, **values)
 
     def send(self, s: Any) -> None:
         """Send within what is left of the time."""
-        self._spend()
+        self.spend()
         super().send(s)
 
     def getreply(self) -> tuple[int, bytes]:
-        """Wait for an answer within what is left of the time."""
-        self._spend()
-        return super().getreply()
+        """Wait for an answer within what is left of the time, however slowly its lines drip."""
+        if self.file is None and self.sock is not None:
+            self._source = _Replies(self.sock, self.spend)
+            self.file = io.BufferedReader(self._source)
+        if self._source is not None:
+            self._source.begin()
+        reply = super().getreply()
+        self.replies += 1
+        return reply
 
-    def _spend(self) -> None:
+    def spend(self) -> None:
+        """Let the next wait end with the time for this message; raises TimeoutError after it."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the time for this message is over")
-        if self.sock is not None and left < float("inf"):
+        if self.sock is not None:
             self.sock.settimeout(left)
 
 
@@ -148,12 +191,9 @@ def _answers(connection: Connection) -> bool:
 def open_connection(server: MailServer, deadline: float) -> Connection:
     """Connect, secure and sign in. Raises OSError or SMTPException."""
     if server.security == "tls":
-        connection: Connection = TlsConnection(
-            server.host, server.port, timeout=CONNECT_SECONDS, context=_tls_context()
-        )
+        connection: Connection = TlsConnection(server, deadline, context=_tls_context())
     else:
-        connection = Connection(server.host, server.port, timeout=CONNECT_SECONDS)
-    connection.deadline = deadline
+        connection = Connection(server, deadline)
     try:
         if server.security == "starttls":
             connection.starttls(context=_tls_context())
