@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from bench.stack import DoorStack, door_stack
+from bench.stand_ins.twilio import Twilio
 from config.embedded import database_url
 from tests.flows.mailbox import Mailbox
 from tests.processes import wait_until
@@ -42,9 +43,10 @@ for kind in ("events", "prometheus", "pagerduty", "opsgenie"):
 class Flow:
     """The stack, its mailbox, and short ways to ask it things."""
 
-    def __init__(self, stack: Stack, mailbox: Mailbox, mail_port: int) -> None:
+    def __init__(self, stack: Stack, mailbox: Mailbox, mail_port: int, twilio: Twilio) -> None:
         self.stack = stack
         self.mailbox = mailbox
+        self.twilio = twilio
         self.mail_port = mail_port  # where alerts by mail come in
         self.keys: dict[str, str] = stack.run(PREPARE)
 
@@ -97,17 +99,22 @@ def is_drained(home: Path) -> bool:
 
 @pytest.fixture(scope="package")
 def flow() -> Iterator[Flow]:
-    """A stack that mails to a mailbox of this process, and takes mail."""
+    """A stack that mails to a mailbox of this process, and takes mail; Twilio's stand-in calls."""
     logging.getLogger("mail.log").setLevel(logging.WARNING)
-    mailbox, mail_port = Mailbox(), free_port()
+    mailbox, mail_port, twilio = Mailbox(), free_port(), Twilio()
     mailbox.controller.start()
     try:
-        env = {
-            "EMAIL_URL": f"smtp://127.0.0.1:{mailbox.controller.port}",
-            "OPSKNIGHT_MAIL_PORT": str(mail_port),
-        }
-        with temporary_home() as home, start_stack(home, env) as stack:
-            yield Flow(stack, mailbox, mail_port)
+        with twilio.running(), temporary_home() as home:
+            env = {
+                "EMAIL_URL": f"smtp://127.0.0.1:{mailbox.controller.port}",
+                "OPSKNIGHT_MAIL_PORT": str(mail_port),
+                "TWILIO_ACCOUNT_SID": twilio.account_sid,
+                "TWILIO_AUTH_TOKEN": twilio.auth_token,
+                "TWILIO_FROM": "+15550100",
+                "TWILIO_API_URL": twilio.url,
+            }
+            with start_stack(home, env) as stack:
+                yield Flow(stack, mailbox, mail_port, twilio)
     finally:
         mailbox.controller.stop()
 
