@@ -32,7 +32,10 @@ class NewSubscriptionSerializer(serializers.Serializer[Any]):
 
     endpoint = Text(max_length=MAX_ADDRESS_LENGTH)
     keys = KeysSerializer()
-    label = Text(required=False, allow_blank=True, max_length=100)
+    # The name of the field is a name of the base class, too.
+    label = Text(  # type: ignore[assignment]
+        required=False, allow_blank=True, max_length=100
+    )
 
 
 class SubscribedSerializer(ModelSerializer):

@@ -147,6 +147,6 @@ def _take_over(user: User, subscription: Subscription, ip: str | None) -> None:
 
 def _has_keys(method: ContactMethod, subscription: Subscription) -> bool:
     try:
-        return method.secret == subscription.secret
+        return bool(method.secret == subscription.secret)
     except CannotDecrypt:
         return True  # nobody is pushed there any more, whoever it was
