@@ -12,6 +12,7 @@ from bench.stand_ins import amazon, resend, sendgrid
 from bench.stand_ins.server import Reply, StandIn, json_reply
 from notifications.channels.base import DeliveryError, Message
 from notifications.channels.email import EmailChannel
+from notifications.channels.sms import SmsChannel
 from notifications.providers.base import Provider, ProviderConfig, Receipt, Sent
 from notifications.providers.http import MAX_ANSWER_BYTES
 from notifications.providers.resend import ResendProvider
@@ -177,6 +178,19 @@ def test_sns_gets_a_transactional_text_under_a_valid_signature(service: Service)
     assert (form["PhoneNumber"], form["Message"]) == (TEXT.address, TEXT.text)
     values = [value for name, value in form.items() if name.endswith("StringValue")]
     assert values == ["Transactional", "OpsKnight"]
+
+
+@only("sns")
+def test_sns_promises_no_answer(service: Service):
+    page = replace(PAGE, channel="sms", address=TEXT.address, reply_code=7)
+    message = SmsChannel().render([page])
+    assert "Reply 7a" in message.text
+
+    service.send(message)
+
+    (form,) = service.stand_in.texts  # type: ignore[attr-defined]
+    assert "Error rate above 5 %" in form["Message"]
+    assert "Reply" not in form["Message"]
 
 
 @only("sns")
