@@ -141,13 +141,19 @@ def test_e9_the_short_link_of_several_leads_to_the_list(client: Client, alice: U
     assert response["Location"] == "/incidents/?service=3"
 
 
-def test_without_answers_no_hint_is_given(
+def test_e7_with_answers_switched_off_no_hint_is_given_and_a_reply_is_told_so(
     twilio: Twilio, settings: Settings, incident: Incident, bob: User
 ):
     settings.SMS_REPLIES = False
     page_by("sms", incident, bob)
+    text = sent_by_sms(twilio)
 
-    assert "Reply" not in sent_by_sms(twilio)
+    said = twilio.reply(REPLIES_URL, NUMBER, "1a")
+
+    incident.refresh_from_db()
+    assert "Reply" not in text
+    assert said == ["Answers by message are disabled here. Open OpsKnight to acknowledge."]
+    assert incident.status == Incident.Status.TRIGGERED
 
 
 def test_e10_a_sender_of_the_carrier_is_for_its_customers_only(
