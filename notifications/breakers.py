@@ -28,7 +28,12 @@ LOOK_AGAIN_SECONDS = 2.0
 # How long a breaker that closed is still listed.
 LISTED_SECONDS = 24 * 3600
 
+# A breaker that was closed and without failures is believed to be so for this long; it is asked
+# before and after every call otherwise.
+CLEAN_SECONDS = 1.0
+
 _lock = threading.Lock()
+_clean_until: dict[str, float] = {}  # by the name in Redis
 _breakers: dict[tuple[str, int, int], pybreaker.CircuitBreaker] = {}
 MAX_KEPT = 1000
 
@@ -64,9 +69,13 @@ def free_at(guard: Guard, *, now: float) -> float | None:
     """
     if not settings.BREAKER_FAILURES:
         return None
+    if _is_clean(guard):
+        return None
     try:
         breaker = _breaker_of(guard)
         if breaker.current_state == pybreaker.STATE_CLOSED:
+            if breaker.fail_counter == 0:
+                _clean_until[_name(guard.key)] = time.monotonic() + CLEAN_SECONDS
             return None
         opened_at = breaker._state_storage.opened_at
         until = (opened_at.timestamp() if opened_at else 0.0) + settings.BREAKER_SECONDS
@@ -84,9 +93,12 @@ def report(guard: Guard, *, error: str = "") -> None:
     """Count a call: it worked, unless `error` says why not (shown to administrators)."""
     if not settings.BREAKER_FAILURES:
         return
+    if not error and _is_clean(guard):
+        return
     try:
         breaker = _breaker_of(guard)
         if error:
+            _clean_until.pop(_name(guard.key), None)
             _remember(guard, error)
         with contextlib.suppress(_Failed, pybreaker.CircuitBreakerError):
             breaker.call(_fail if error else _work)
@@ -141,6 +153,7 @@ def _breaker_of(guard: Guard) -> pybreaker.CircuitBreaker:
         if found is None:
             if len(_breakers) >= MAX_KEPT:
                 _breakers.clear()
+                _clean_until.clear()
             storage = pybreaker.CircuitRedisStorage(
                 pybreaker.STATE_CLOSED, prompt_redis(), namespace=_name(guard.key)
             )
@@ -151,6 +164,10 @@ def _breaker_of(guard: Guard) -> pybreaker.CircuitBreaker:
                 throw_new_error_on_trip=False,
             )
         return found
+
+
+def _is_clean(guard: Guard) -> bool:
+    return time.monotonic() < _clean_until.get(_name(guard.key), 0.0)
 
 
 def _name(text: str) -> str:

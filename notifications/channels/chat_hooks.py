@@ -17,7 +17,7 @@ HEADERS = {"Content-Type": "application/json", "User-Agent": "OpsKnight"}
 class ChatHookChannel(Channel):
     """One JSON document per message; `body` is what a chat understands."""
 
-    parallel = 10
+    parallel = 20
 
     @abstractmethod
     def body(self, words: Words, pages: Sequence[Page]) -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ class EmailChannel(Channel):
     name = "email"
     queue = "email"
     phrase = "by e-mail"
-    parallel = 10
+    parallel = 20
 
     def render(self, pages: Sequence[Page]) -> Message:
         """Build the whole mail. The same pages always have the same Message-ID.

@@ -54,7 +54,7 @@ class SlackChannel(ListChannel):
     name = "slack"
     queue = "slack"
     phrase = "in Slack"
-    parallel = 10
+    parallel = 20
 
     def render(self, pages: Sequence[Page]) -> Message:
         """`text` is the first line, in Slack's mrkdwn.

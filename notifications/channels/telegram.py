@@ -32,7 +32,7 @@ class TelegramChannel(CardChannel):
     name = "telegram"
     queue = "telegram"
     phrase = "by Telegram"
-    parallel = 10
+    parallel = 20
 
     def render(self, pages: Sequence[Page]) -> Message:
         """`html`: the text in Telegram's HTML.

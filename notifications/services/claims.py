@@ -1,5 +1,7 @@
 """Takes due pages under a lease, so that no two workers send the same one."""
 
+from typing import NamedTuple
+
 from django.db import connection, transaction
 from django.db.models import F, TextField
 from django.db.models.functions import Cast, Coalesce
@@ -114,9 +116,19 @@ RETURNING n.id, n.incident_id, n.channel, d.state, n.state = 'sending', d.wanted
 """  # noqa: S608 - put together from constants
 
 
-def claim_pages(
-    *, channel: str, limit: int, mates: int = 0, max_turn: int = LAST_TURN
-) -> list[Page]:
+class Claim(NamedTuple):
+    """What was taken, and whether there may be more."""
+
+    pages: list[Page]
+    is_full: bool
+
+
+def claim_pages(*, channel: str, limit: int, mates: int = 0) -> list[Page]:
+    """The pages of one claim, see `claim`."""
+    return claim(channel=channel, limit=limit, mates=mates).pages
+
+
+def claim(*, channel: str, limit: int, mates: int = 0, max_turn: int = LAST_TURN) -> Claim:
     """Take up to `limit` pages that are due; the caller sends them at once.
 
     And up to `mates` more that may go out together with these. The database's clock decides. Pages
@@ -135,7 +147,7 @@ def claim_pages(
             cursor.execute(_CLAIM, values)
             rows = cursor.fetchall()
         if not rows:
-            return []
+            return Claim([], False)
         now = timezone.now()
         died = [pk for pk, _, _, was, _, _ in rows if was == Notification.State.SENDING]
         unwanted = [Cancelled(*row[:4]) for row in rows if not row[5]]
@@ -144,7 +156,8 @@ def claim_pages(
         if unwanted:
             tell_cancelled(unwanted, now)
             tell_left_behind(unwanted, now)
-    return _load([pk for pk, _, _, _, is_claimed, _ in rows if is_claimed])
+    pages = _load([pk for pk, _, _, _, is_claimed, _ in rows if is_claimed])
+    return Claim(pages, len(rows) >= limit)
 
 
 def _load(ids: list[int]) -> list[Page]:

@@ -21,7 +21,7 @@ from notifications.models import Notification
 from notifications.providers.base import ProviderConfig
 from notifications.services.accounts import accounts_for
 from notifications.services.admission import Door
-from notifications.services.claims import claim_pages
+from notifications.services.claims import Claim, claim
 from notifications.services.holding import hold_address, hold_channel, mark_bundles
 from notifications.services.outcomes import Outcome, record_outcomes
 from notifications.services.routing import Route, send_message
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 RUN_SECONDS = 20.0
 # While sends are under way, free senders look this often for new pages.
 LOOK_AGAIN_SECONDS = 0.5
+# While most senders are busy, sends that end within this are recorded together: half of the work.
+BATCH_SECONDS = 0.015
 # A run stays for pages that it put back for no longer than this; others are found by the sweep.
 LINGER_SECONDS = 2.5
 # A database that is away this long loses outcomes; the leases then run out and pages repeat.
@@ -64,6 +66,7 @@ class _Run:
         self.under_way = 0
         self.count = 0
         self.stays_until = 0.0  # for pages that were put back for a moment
+        self.looks_at = 0.0  # when to claim again, if nobody calls before
         self.pool = ThreadPoolExecutor(channel.parallel, thread_name_prefix=f"send-{channel.name}")
 
     def go(self) -> int:
@@ -87,40 +90,50 @@ class _Run:
         if self.stays_until:
             seconds = min(seconds, max(self.stays_until - time.time(), 0.0) + 0.005)
         news: list[Sent | None] = []
+        is_busy = self.under_way > self.channel.parallel // 2
         try:
             news.append(self.inbox.get(timeout=seconds))
-            while True:
-                news.append(self.inbox.get_nowait())
+            ends_at = time.monotonic() + (BATCH_SECONDS if is_busy else 0.0)
+            while len(news) < self.under_way:
+                news.append(self.inbox.get(timeout=max(ends_at - time.monotonic(), 0.0)))
         except Empty:
             pass
+        if None in news or 0.0 < self.stays_until <= time.time():
+            self.looks_at = 0.0
         return [one for one in news if one is not None]
 
     def _take_more(self) -> None:
-        """Claim for every free sender, until they are busy or nothing is due."""
+        """Claim for every free sender, until they are busy or nothing is due.
+
+        Nothing was, when a claim found less than it could take; then only a nudge, or time, is a
+        reason to look again.
+        """
+        if time.monotonic() < self.looks_at:
+            return
+        self.looks_at = 0.0
         door = Door(self.channel)
         mates = MAX_PAGES if self.channel.gathers and settings.BUNDLE_SECONDS else 0
         while (free := self.channel.parallel - self.under_way) > 0:
             max_turn = door.max_turn()
             if max_turn is None:
                 return
-            pages = self._claim(limit=free, mates=mates, max_turn=max_turn)
-            if not pages:
-                return
+            pages, is_full = self._claim(limit=free, mates=mates, max_turn=max_turn)
             self.count += len(pages)
             self._start(door, gather(pages) if mates else [[page] for page in pages])
+            if not is_full:
+                self.looks_at = time.monotonic() + LOOK_AGAIN_SECONDS
+                return
 
-    def _claim(self, *, limit: int, mates: int, max_turn: int) -> list[Page]:
+    def _claim(self, *, limit: int, mates: int, max_turn: int) -> Claim:
         """Claim, or nothing while the database is away and sends must still be recorded."""
         try:
-            return claim_pages(
-                channel=self.channel.name, limit=limit, mates=mates, max_turn=max_turn
-            )
+            return claim(channel=self.channel.name, limit=limit, mates=mates, max_turn=max_turn)
         except (OperationalError, InterfaceError) as error:
             if not self.under_way:
                 raise
             logger.warning("No pages claimed: %s", error)
             connection.close()
-            return []
+            return Claim([], False)
 
     def _start(self, door: Door, parcels: Sequence[list[Page]]) -> None:
         admitted = []
@@ -164,6 +177,8 @@ class _Run:
         outcomes = [outcome for one in sent for outcome in one.result()]
         _record_patiently(outcomes)
         self._hold(outcomes)
+        if any(outcome.route.error is not None for outcome in outcomes):
+            self.looks_at = 0.0  # the next way may be on this channel
 
 
 def send_parcel(
