@@ -1,5 +1,6 @@
 """What the channels of telephones say: in few words, because they are short or read aloud."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from notifications.models import Notification
 MAX_SERVICE_LENGTH = 40
 REPEATED = "Possibly repeated: "
 NO_SUMMARY = "No summary provided"
+CODE = re.compile(r"\b[0-9]{6}\b")
 
 
 def summary_of(incident: PagedIncident) -> str:
@@ -67,3 +69,11 @@ def link_of(incidents: Sequence[PagedIncident], style: str) -> str:
     services = {incident.service_id for incident in incidents}
     query = f"?service={services.pop()}" if len(services) == 1 else ""
     return f"{settings.PUBLIC_URL}/{'i/' if style == 'short' else 'incidents/'}{query}"
+
+
+def code_of(page: Page) -> str:
+    """The six digits of a verification; empty for everything else."""
+    if page.reason != Notification.Reason.VERIFICATION or page.notice is None:
+        return ""
+    found = CODE.search(f"{page.title} {page.notice.text}")
+    return found[0] if found else ""

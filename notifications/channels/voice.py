@@ -1,11 +1,11 @@
 """Voice: what a call says; providers speak it and collect the keys."""
 
-import re
 from collections.abc import Sequence
 
 from notifications.channels.base import Channel, Message, Page, PagedIncident
 from notifications.channels.email import one_line
 from notifications.channels.phone_words import (
+    code_of,
     count_of,
     incidents_of,
     is_repeated,
@@ -14,11 +14,9 @@ from notifications.channels.phone_words import (
     summary_of,
 )
 from notifications.channels.sms import checked_number
-from notifications.models import Notification
 
 # What is longer is not listened to.
 MAX_WORDS = 300
-CODE = re.compile(r"\b[0-9]{6}\b")
 
 
 class VoiceChannel(Channel):
@@ -33,7 +31,7 @@ class VoiceChannel(Channel):
         """The words to be spoken.
 
         `data`: `form` is "voice"; `pages`, the ids of the notifications that the call is about;
-        `can_answer`, whether keys mean anything: not for notices; `count`, of the incidents.
+        `can_answer`, whether keys mean anything: not for notices.
         """
         incidents = incidents_of(pages)
         return Message(
@@ -43,7 +41,6 @@ class VoiceChannel(Channel):
                 "form": "voice",
                 "pages": [page.notification_id for page in pages],
                 "can_answer": bool(incidents) and not news_of(pages[0]),
-                "count": len(incidents),
             },
         )
 
@@ -69,13 +66,11 @@ def script(incidents: Sequence[PagedIncident], news: str = "") -> str:
 
 
 def _notice(page: Page) -> str:
-    notice = page.notice
-    text = f"{page.title}. {notice.text if notice is not None else ''}"
-    code = CODE.search(text)
-    if page.reason == Notification.Reason.VERIFICATION and code is not None:
-        digits = ", ".join(code[0])
+    if code := code_of(page):
+        digits = ", ".join(code)
         return f"Your verification code is: {digits}. Again: {digits}."
-    return _cut(one_line(text))
+    text = page.notice.text if page.notice is not None else ""
+    return _cut(one_line(f"{page.title}. {text}"))
 
 
 def _cut(text: str) -> str:

@@ -1,12 +1,12 @@
 """WhatsApp: the values of a template that its operator approved; providers send it."""
 
-import re
 from collections.abc import Sequence
 
 from notifications.channels.base import Channel, Message, Page
 from notifications.channels.email import one_line
 from notifications.channels.phone_words import (
     REPEATED,
+    code_of,
     count_of,
     incidents_of,
     is_repeated,
@@ -16,11 +16,9 @@ from notifications.channels.phone_words import (
     summary_of,
 )
 from notifications.channels.sms import checked_number, link_of_pages, reply_hint
-from notifications.models import Notification
 
 # WhatsApp refuses long values, empty ones, and such with line breaks or many blanks.
 MAX_VALUE_LENGTH = 300
-CODE = re.compile(r"\b[0-9]{6}\b")
 
 
 class WhatsAppChannel(Channel):
@@ -43,7 +41,7 @@ class WhatsAppChannel(Channel):
         return Message(
             address=checked_number(pages[0].address),
             text="\n".join(variables.values()),
-            data={"form": "whatsapp", "variables": variables, "code": _code(pages[0])},
+            data={"form": "whatsapp", "variables": variables, "code": code_of(pages[0])},
         )
 
 
@@ -65,13 +63,6 @@ def _of_incidents(pages: Sequence[Page]) -> tuple[str, ...]:
 def _of_notice(page: Page) -> tuple[str, ...]:
     text = page.notice.text if page.notice is not None else ""
     return (page.title, "OpsKnight", text, link_of_pages([page], "full"))
-
-
-def _code(page: Page) -> str:
-    if page.reason != Notification.Reason.VERIFICATION or page.notice is None:
-        return ""
-    found = CODE.search(f"{page.title} {page.notice.text}")
-    return found[0] if found else ""
 
 
 def _value(text: str) -> str:

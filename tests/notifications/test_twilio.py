@@ -1,5 +1,6 @@
 """What Twilio answers and reports, and what becomes of the page."""
 
+import json
 from datetime import timedelta
 from uuid import uuid4
 
@@ -12,11 +13,13 @@ from incidents.models import Incident
 from notifications.channels import CHANNELS
 from notifications.channels.base import DeliveryError, Message
 from notifications.models import Notification
+from notifications.models import Provider as Account
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig, Receipt, Sent
 from notifications.providers.twilio import callback_url, order_form
 from notifications.services.claims import claim_pages
 from notifications.services.delivery import deliver_due
+from notifications.services.provider_trials import find_config, try_account
 from opsknight.models import User
 from tests.notifications.telephones import (
     NUMBER,
@@ -260,3 +263,42 @@ def test_a_country_that_the_account_may_not_send_to_stops_it_for_no_other(
 
     page.refresh_from_db()
     assert page.state == State.SENT
+
+
+@pytest.mark.parametrize(
+    ("channel", "words"),
+    [
+        ("sms", "OpsKnight: Test of Twilio"),
+        ("voice", "Hello, this is OpsKnight. Test of Twilio."),
+        ("whatsapp", "Test of Twilio"),
+    ],
+)
+def test_an_account_can_be_tried_on_every_channel(
+    twilio: Twilio, alice: User, channel: str, words: str
+):
+    config = find_config("env:twilio")
+
+    answer = try_account(config=config, channel=channel, address=NUMBER, actor=alice)
+
+    orders = [*twilio.messages, *twilio.calls]
+    assert (answer.was_taken, answer.text) == (True, "201 queued")
+    assert words in "".join(orders[0].form.values())
+
+
+def test_an_account_in_the_admin_is_used_before_that_of_the_environment(
+    twilio: Twilio, incident: Incident, bob: User
+):
+    account = Account.objects.create(
+        kind="twilio",
+        name="Our Twilio",
+        settings={"account_sid": twilio.account_sid, "from": "+15550777", "api_url": twilio.url},
+        secrets=json.dumps({"auth_token": twilio.auth_token}),
+    )
+    page = page_by("sms", incident, bob)
+
+    deliver_due(channel="sms")
+    twilio.report(twilio.messages[0], "delivered")
+
+    page.refresh_from_db()
+    assert twilio.messages[0].sender == "+15550777"
+    assert (page.provider, page.state) == (account.key, State.DELIVERED)
