@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 
 from django.core.cache import cache
 from django.db import transaction
@@ -14,10 +15,12 @@ from notifications.models.preferences import Channel
 from notifications.services.accounts import accounts_of_kind
 from notifications.services.first_rules import use_at_once
 from notifications.services.preferences import add_linked_method
+from notifications.services.stopping import start_address
 from opsknight.errors import Conflict, NotFound
 from opsknight.models import User
 from opsknight.services.audit import record_change
 
+Changes: TypeAlias = dict[str, list[Any]]
 CODE_LIVES = timedelta(minutes=15)
 CODE_BYTES = 18  # 24 letters; Telegram takes at most 64 behind /start
 
@@ -82,7 +85,7 @@ def link_telegram(*, code: str, member: Member, now: datetime) -> User:
         before = None if is_new else str(row.user)
         row.user, row.linked_at = user, now
         row.save(update_fields=["user", "linked_at"])
-        changes = {"user": [before, str(user)]}
+        changes: Changes = {"user": [before, str(user)]}
         record_change(actor=user, action="chat_account.linked", entity=row, changes=changes)
         _methods(member.id).exclude(user=user).delete()
         method = add_linked_method(
@@ -92,6 +95,8 @@ def link_telegram(*, code: str, member: Member, now: datetime) -> User:
             label=f"Telegram: {member.name}"[:100],
             now=now,
         )
+        # Who asked for a code wants pages there, whatever was said to the bot before.
+        start_address(channel=Channel.TELEGRAM, address=str(member.id))
         use_at_once(method=method, now=now)
     return user
 
@@ -109,7 +114,7 @@ def unlink_telegram(*, user: User, pk: int, ip: str | None = None) -> None:
     row = ChatAccount.objects.filter(user=user, channel=Channel.TELEGRAM, pk=pk).first()
     if row is None:
         raise NotFound("You have no such account in Telegram.")
-    changes = {"user": [str(user), None]}
+    changes: Changes = {"user": [str(user), None]}
     record_change(actor=user, action="chat_account.unlinked", entity=row, changes=changes, ip=ip)
     for method in _methods(int(row.member)).filter(user=user):
         record_change(actor=user, action="contact_method.deleted", entity=method, ip=ip)
@@ -124,7 +129,7 @@ def note_blocked(*, member_id: int) -> None:
         reason = "The bot was blocked in Telegram. Unblock it and link it again."
         method.enabled, method.broken_reason = False, reason
         method.save(update_fields=["enabled", "broken_reason"])
-        changes = {"enabled": [True, False], "broken_reason": ["", reason]}
+        changes: Changes = {"enabled": [True, False], "broken_reason": ["", reason]}
         record_change(actor=None, action="contact_method.broken", entity=method, changes=changes)
 
 

@@ -26,8 +26,8 @@ class DestinationForm(forms.Form):
     )
     address = forms.CharField(
         max_length=MAX_ADDRESS_LENGTH,
-        help_text="The https:// address of a webhook, an e-mail address, or the id of a channel in "
-        "Slack.",
+        help_text="The https:// address of a webhook or of a chat, an e-mail address, the id of a "
+        "channel in Slack, or the number of a chat in Telegram.",
         widget=forms.TextInput(attrs={"list": "slack-channels"}),
     )
 

@@ -337,6 +337,15 @@ def test_stop_ends_pages_and_start_lets_them_come_again(bob: User, telegram: Tel
     assert method.is_usable
 
 
+def test_linking_again_after_stop_lets_pages_come_again(bob: User, telegram: Telegram):
+    link(bob, telegram)
+    tell(telegram.write("stop", sender=PHONE))
+
+    link(bob, telegram)
+
+    assert ContactMethod.objects.get(channel="telegram").is_usable
+
+
 def test_idle_talk_is_answered_by_what_can_be_done(bob: User, telegram: Telegram):
     link(bob, telegram)
 

@@ -56,3 +56,10 @@ def test_key_of_a_heartbeat_is_not_logged(log: io.StringIO) -> None:
 
     assert "/api/heartbeats/•••/fail" in log.getvalue()
     assert "0123456789abcdef" not in log.getvalue()
+
+
+def test_the_receipt_of_a_push_message_is_not_logged(client: Client, log: io.StringIO) -> None:
+    client.get("/api/providers/push/5ecret.t0ken/")
+
+    assert "/api/providers/push/•••/" in log.getvalue()
+    assert "5ecret" not in log.getvalue()
