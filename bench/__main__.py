@@ -6,7 +6,7 @@ Without names, all but those that take many minutes.
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import chaos, engine, intake, notify, oncall, page, realtime
+from bench import chaos, engine, intake, notify, notify_chaos, oncall, page, realtime
 from bench.figures import Figure
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
 LONG_PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "intake-soak": intake.run_soak,
     "engine-chaos": chaos.run,
+    "notify-chaos": notify_chaos.run,
 }
 
 

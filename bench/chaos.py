@@ -31,6 +31,7 @@ from config.processes import die_with_parent
 
 CELERY = [sys.executable, "-m", "celery", "-A", "config", "--quiet", "--skip-checks"]
 QUEUES = "escalations,email,webhook,default"
+CONCURRENCY = 8  # threads of a worker
 STEPS = 3
 PEOPLE = 20
 SAYS_SO = "may have received this page before"
@@ -112,9 +113,10 @@ class MailSink:
 class Machine:
     """The stores, two workers and two beats; started again as a supervisor would."""
 
-    def __init__(self, home: Path, smtp_port: int) -> None:
+    def __init__(self, home: Path, smtp_port: int, queues: str = QUEUES, **settings: str) -> None:
         self.postgres, self.redis = EmbeddedPostgres(home), EmbeddedRedis(home)
         self.home = home
+        self.queues = queues
         stores = {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.redis.url}
         kept = {name: value for name, value in os.environ.items() if name not in STORES}
         self.env = (
@@ -123,9 +125,13 @@ class Machine:
             | {
                 "OPSKNIGHT_HOME": str(home),
                 "EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}",
-                "DATABASE_POOL_SIZE": "10",
+                "DATABASE_POOL_SIZE": str(CONCURRENCY + 4),
                 "PYTHONWARNINGS": "ignore",
+                # Every page is a mail of its own, so that each can be counted.
+                "OPSKNIGHT_BUNDLE_SECONDS": "0",
+                "OPSKNIGHT_SEND_LIMITS": "email=0",
             }
+            | settings
         )
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -138,8 +144,8 @@ class Machine:
         """Start whatever does not run."""
         for number in (1, 2):
             self._keep(
-                f"worker {number}", "worker", "-Q", QUEUES, "-n", f"w{number}@%h",
-                "--pool=threads", "--concurrency=4", "--loglevel=ERROR",
+                f"worker {number}", "worker", "-Q", self.queues, "-n", f"w{number}@%h",
+                "--pool=threads", f"--concurrency={CONCURRENCY}", "--loglevel=ERROR",
                 "--without-gossip", "--without-mingle", "--without-heartbeat",
             )  # fmt: skip
             self._keep(f"beat {number}", "beat", "--loglevel=ERROR")
@@ -178,11 +184,11 @@ class Machine:
 
 
 @contextmanager
-def machine(smtp_port: int) -> Iterator[Machine]:
+def machine(smtp_port: int, queues: str = QUEUES, **settings: str) -> Iterator[Machine]:
     """A machine in a temporary folder, with its database prepared."""
     home = Path(tempfile.mkdtemp(prefix="opsknight-chaos-"))
     home.chmod(0o711)
-    running = Machine(home, smtp_port)
+    running = Machine(home, smtp_port, queues, **settings)
     try:
         running.postgres.start()
         running.redis.start()

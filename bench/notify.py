@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,6 +109,8 @@ class Providers:
     smtp: int
     came: dict[str, float] = field(default_factory=dict)  # mark → first time
     calls: list[float] = field(default_factory=list)
+    times: Counter[str] = field(default_factory=Counter)  # how often each was taken
+    said: Counter[str] = field(default_factory=Counter)  # and how often as a repetition
     _read: int = 0
 
     def read(self) -> None:
@@ -116,10 +119,35 @@ class Providers:
         with urllib.request.urlopen(url, timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         self._read += len(lines)
-        for at, _, marks in map(json.loads, lines):
+        for at, _, marks, says_so, is_taken in map(json.loads, lines):
             self.calls.append(at)
-            for mark in marks:
+            for mark in marks if is_taken else ():
                 self.came.setdefault(mark, at)
+                self.times[mark] += 1
+                self.said[mark] += says_so
+
+    def put_down(self, *places: str) -> None:
+        """Out of order are these, and no others."""
+        url = f"http://127.0.0.1:{self.http}/down?{','.join(places)}"
+        urllib.request.urlopen(url, timeout=10).close()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What makes a stack send there."""
+        base = f"http://127.0.0.1:{self.http}"
+        return {
+            "EMAIL_URL": f"smtp://127.0.0.1:{self.smtp}",
+            "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+            "TWILIO_AUTH_TOKEN": "token",
+            "TWILIO_FROM": "+15550100",
+            "TWILIO_API_URL": f"{base}/sms",
+            "SLACK_BOT_TOKEN": "xoxb-bench",
+            "SLACK_API_URL": f"{base}/slack",
+            "TELEGRAM_BOT_TOKEN": "1:bench",
+            "TELEGRAM_API_URL": f"{base}/telegram",
+            "WEBHOOK_ALLOW_PRIVATE": "true",
+            "OPSKNIGHT_SEND_LIMITS": LIMITS,
+        }
 
     def wait_for(self, marks: set[str], seconds: float = PATIENCE) -> None:
         """Wait until all came; raises TimeoutError that says how many are missing."""
@@ -150,20 +178,7 @@ def measured() -> Iterator[tuple[Stack, Providers, list[str]]]:
     """A stack that pages over all channels, and the keys of its services."""
     with providers() as there:
         base = f"http://127.0.0.1:{there.http}"
-        settings = {
-            "EMAIL_URL": f"smtp://127.0.0.1:{there.smtp}",
-            "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
-            "TWILIO_AUTH_TOKEN": "token",
-            "TWILIO_FROM": "+15550100",
-            "TWILIO_API_URL": f"{base}/sms",
-            "SLACK_BOT_TOKEN": "xoxb-bench",
-            "SLACK_API_URL": f"{base}/slack",
-            "TELEGRAM_BOT_TOKEN": "1:bench",
-            "TELEGRAM_API_URL": f"{base}/telegram",
-            "WEBHOOK_ALLOW_PRIVATE": "true",
-            "OPSKNIGHT_SEND_LIMITS": LIMITS,
-        }
-        with full_stack(settings) as stack:
+        with full_stack(there.settings) as stack:
             facts = f"HTTP = {base!r}\nCHANNELS = {CHANNELS!r}\nPEOPLE = {PEOPLE}\n"
             yield stack, there, json.loads(stack.manage("shell", "-v0", "-c", facts + PREPARE))
 

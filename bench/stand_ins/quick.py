@@ -2,7 +2,9 @@
 
 `python -m bench.stand_ins.quick <HTTP port> <SMTP port> <seconds>`: mail, Twilio, Slack, Telegram
 and webhooks. Nothing is checked; the stand-ins beside this one do that. `GET /log?<n>` answers the
-lines from the n-th on: when it came (the machine's monotonic clock), where, and the marks in it.
+lines from the n-th on: when it came (the machine's monotonic clock), where, the marks in it,
+whether it says that it may be a repetition, and whether it was taken. `GET /down?sms,email` puts
+these out of order, and the others back in.
 """
 
 import asyncio
@@ -17,6 +19,9 @@ import uvloop
 from aiosmtpd.smtp import SMTP
 
 MARK = re.compile(rb"mark-([0-9a-f]{32})")
+SAYS_SO = re.compile(
+    rb'maybe_duplicate": ?true|may[ +]have[ +](received|arrived)|Possibly[ +]repeated'
+)
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 ANSWERS = {
     "sms": (201, {"sid": "SM" + "0" * 32, "status": "queued"}),
@@ -31,11 +36,16 @@ class Log:
     """What came."""
 
     delay: float
+    down: set[str] = field(default_factory=set)
     lines: list[str] = field(default_factory=list)
 
-    def keep(self, place: str, body: bytes) -> None:
+    def keep(self, place: str, body: bytes) -> bool:
+        """Whether the provider takes it."""
         marks = [mark.decode() for mark in dict.fromkeys(MARK.findall(body))]
-        self.lines.append(json.dumps([time.monotonic(), place, marks]))
+        is_taken = place not in self.down
+        line = [time.monotonic(), place, marks, bool(SAYS_SO.search(body)), is_taken]
+        self.lines.append(json.dumps(line))
+        return is_taken
 
 
 class Mail:
@@ -46,9 +56,9 @@ class Mail:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         """Called with each message."""
-        self.log.keep("email", envelope.content)
+        is_taken = self.log.keep("email", envelope.content)
         await asyncio.sleep(self.log.delay)
-        return "250 OK"
+        return "250 OK" if is_taken else "451 Out of order"
 
 
 class Http(asyncio.Protocol):
@@ -77,9 +87,14 @@ class Http(asyncio.Protocol):
             start = int(path.partition("?")[2] or 0)
             self._say(200, "\n".join(self.log.lines[start:]).encode())
             return
+        if path.startswith("/down"):
+            self.log.down = set(path.partition("?")[2].split(","))
+            self._say(200, b"")
+            return
         place = path.split("/")[1]
-        self.log.keep(place, body)
         status, answer = ANSWERS.get(place, (200, {}))
+        if not self.log.keep(place, body):
+            status, answer = 503, {}
         loop = asyncio.get_running_loop()
         loop.call_later(self.log.delay, self._say, status, json.dumps(answer).encode())
 
