@@ -1,6 +1,7 @@
 """How long a text message is, and making one short enough. A long one is billed many times."""
 
 from bisect import bisect_left
+from collections.abc import Callable
 
 # GSM 03.38, the alphabet in which a letter costs seven bits; its extension costs twice as much.
 # One letter beyond it, and the whole message costs sixteen bits a letter.
@@ -54,12 +55,20 @@ def fit(before: str, text: str, after: str, *, parts: int) -> str:
 
     Where even leaving it out is not enough, everything is cut.
     """
-    cuts = [text, *(text[:end].rstrip() + ELLIPSIS for end in range(len(text) - 1, -1, -1))]
-    whole = [before + cut + after for cut in cuts]
-    # Less of it never takes more parts.
-    best = bisect_left(whole, True, key=lambda message: count_parts(message) <= parts)
-    if best < len(whole):
-        return whole[best]
+    text = text[: parts * GSM_SINGLE + 1]  # no more than this has ever room
+
+    def cut_at(end: int) -> str:
+        kept = text if end == len(text) else text[:end].rstrip() + ELLIPSIS
+        return before + kept + after
+
+    if (end := _longest(len(text), lambda end: count_parts(cut_at(end)) <= parts)) is not None:
+        return cut_at(end)
     rest = before + after
-    lengths = range(len(rest), -1, -1)
-    return rest[: lengths[bisect_left(lengths, True, key=lambda n: count_parts(rest[:n]) <= parts)]]
+    return rest[: _longest(len(rest), lambda end: count_parts(rest[:end]) <= parts)]
+
+
+def _longest(most: int, fits: Callable[[int], bool]) -> int | None:
+    """The largest length that fits; less of something never takes more parts. None: not even 0."""
+    lengths = range(most, -1, -1)
+    found = bisect_left(lengths, True, key=fits)
+    return lengths[found] if found < len(lengths) else None

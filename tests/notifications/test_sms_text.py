@@ -1,5 +1,7 @@
 """How long a text message is, and making one short enough."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +62,15 @@ def test_no_more_is_cut_than_must_be():
 
 def test_a_cut_leaves_no_blank_before_the_dots():
     assert fit("", "x" * 156 + " " + "x" * 10, "", parts=1) == "x" * 156 + "..."
+
+
+def test_a_text_without_end_is_cut_in_no_time():
+    began = time.process_time()
+
+    message = fit("", "Диск " * 100_000, "!", parts=2)
+
+    assert count_parts(message) == 2
+    assert time.process_time() - began < 0.5
 
 
 def test_everything_is_cut_where_nothing_else_helps():
