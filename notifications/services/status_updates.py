@@ -6,13 +6,13 @@ message about the incident. So switching them on tells nothing of what was paged
 which switches them off, ends all of them for good.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from incidents.models import TimelineEntry
 from notifications.events import event_of
@@ -35,18 +35,19 @@ def tell_status(*, now: datetime) -> int:
     """Queue updates about what changed in the last minutes; returns how many.
 
     Not to whoever made the change. Once per change and address, also when asked in parallel. One
-    query where nobody wants updates, else three.
+    query where nobody wants updates, two where nothing happened, else five.
     """
     if not ContactMethod.objects.filter(status_updates=True).exists():
         return 0
-    entries = _latest_changes(now)
     with transaction.atomic():
+        pages = list(_listening(now))
+        latest = _latest_changes(pages, now)
         rows = [
-            _update(page, entries[page.incident_id], now)
-            for page in _listening(entries, now)
-            if page.incident_id is not None
-            and page.user_id != entries[page.incident_id].actor_id
-            and page.created_at < entries[page.incident_id].at
+            _update(page, entry, now)
+            for page in pages
+            if (entry := latest.get(page.incident_id)) is not None
+            and page.created_at < entry.at
+            and page.user_id != entry.actor_id
         ]
         told = _told(rows)
         fresh = [row for row in rows if _key(row) not in told]
@@ -55,17 +56,14 @@ def tell_status(*, now: datetime) -> int:
     return len(fresh)
 
 
-def _latest_changes(now: datetime) -> dict[int, TimelineEntry]:
-    """By incident: of several changes only the last one is news."""
-    entries = TimelineEntry.objects.filter(kind__in=TOLD, at__gte=now - HORIZON)
-    return {entry.incident_id: entry for entry in entries.order_by("at", "pk")}
-
-
-def _listening(incident_ids: Iterable[int], now: datetime) -> QuerySet[Notification]:
-    """One message about each incident to each address that wants to hear more."""
+def _listening(now: datetime) -> QuerySet[Notification]:
+    """One message about each changed incident to each address that wants to hear more."""
+    changes = TimelineEntry.objects.filter(
+        incident_id=OuterRef("incident_id"), kind__in=TOLD, at__gte=now - HORIZON
+    )
     return (
         Notification.objects.filter(
-            incident_id__in=list(incident_ids),
+            Exists(changes),
             reason__in=(Reason.ESCALATION, Reason.ASSIGNMENT, Reason.STATUS),
             state__in=(State.SENT, State.DELIVERED),
             finished_at__gte=now - LIFETIME,
@@ -81,6 +79,19 @@ def _listening(incident_ids: Iterable[int], now: datetime) -> QuerySet[Notificat
         .order_by("incident_id", "contact_method_id", "created_at", "pk")
         .distinct("incident_id", "contact_method_id")
     )
+
+
+def _latest_changes(
+    pages: Sequence[Notification], now: datetime
+) -> dict[int | None, TimelineEntry]:
+    """By incident: of several changes only the last one is news."""
+    ids = {page.incident_id for page in pages if page.incident_id is not None}
+    if not ids:
+        return {}
+    entries = TimelineEntry.objects.filter(
+        incident_id__in=ids, kind__in=TOLD, at__gte=now - HORIZON
+    )
+    return {entry.incident_id: entry for entry in entries.order_by("at", "pk")}
 
 
 def _update(page: Notification, entry: TimelineEntry, now: datetime) -> Notification:

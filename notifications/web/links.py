@@ -5,6 +5,8 @@ message POST at once. There is no CSRF token: whoever could forge the request wo
 the link, and then needs no forgery.
 """
 
+from datetime import datetime
+
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.urls import path
@@ -23,6 +25,7 @@ from notifications.services.link_answers import (
     answer_link,
     find_link_target,
 )
+from opsknight.errors import OpsKnightError
 from opsknight.ratelimit import limit_requests
 
 # Of one link, however many hold it.
@@ -34,11 +37,18 @@ ANSWER_RATE = "30/m"
 @require_http_methods(["GET", "HEAD", "POST"])
 def answer(request: HttpRequest, token: str) -> HttpResponseBase:
     """Show what the link would do; POST does it. JSON for whoever asks for it."""
-    now = timezone.now()
     try:
-        target = find_link_target(token=token, now=now)
-    except AnswerLinkUnusable as error:
-        return _unusable(request, error)
+        return _answer(request, token, timezone.now())
+    except OpsKnightError as error:
+        if _wants_json(request):
+            return JsonResponse(error.as_body(), status=error.status)
+        if isinstance(error, AnswerLinkUnusable):
+            return _unusable(request, error)
+        raise
+
+
+def _answer(request: HttpRequest, token: str, now: datetime) -> HttpResponseBase:
+    target = find_link_target(token=token, now=now)
     if request.method != "POST":
         return _page(request, target, None)
     limit_requests(request, group="answers", rate=ANSWER_RATE, key=str(target.notification_id))
@@ -80,9 +90,7 @@ def _status(incident: Incident) -> str:
     return f"It is {incident.get_status_display().lower()} already."
 
 
-def _unusable(request: HttpRequest, error: AnswerLinkUnusable) -> HttpResponseBase:
-    if _wants_json(request):
-        return JsonResponse(error.as_body(), status=error.status)
+def _unusable(request: HttpRequest, error: AnswerLinkUnusable) -> HttpResponse:
     context = {"message": error.message}
     page = render(request, "notifications/answer_unusable.html", context, status=error.status)
     return _unlisted(page)
