@@ -6,6 +6,8 @@ from email.utils import parseaddr
 from urllib.parse import quote
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
+
 from notifications.channels.base import SEND_SECONDS, DeliveryError, Message
 from notifications.channels.email import ascii_domain, one_line
 from notifications.providers.base import Field, Provider, ProviderConfig, Sent
@@ -51,13 +53,20 @@ class SmtpProvider(Provider):
 
 
 def _server_of(config: ProviderConfig) -> MailServer:
-    if config["url"]:
-        return parse_email_url(config["url"])
+    try:
+        return parse_email_url(config["url"] or _url_of(config))
+    except (ImproperlyConfigured, ValueError) as error:  # ValueError: urlsplit, of a wild host
+        raise DeliveryError(
+            "The mail server's host or port cannot be used.", provider_is_down=True
+        ) from error
+
+
+def _url_of(config: ProviderConfig) -> str:
     scheme = "smtps" if config["security"] == "tls" else "smtp"
     tls = "?tls=true" if config["security"] == "starttls" else ""
     login = f"{quote(config['user'], safe='')}:{quote(config['password'], safe='')}@"
     prefix = login if config["user"] else ""
-    return parse_email_url(f"{scheme}://{prefix}{config['host']}:{config['port']}{tls}")
+    return f"{scheme}://{prefix}{config['host']}:{config['port']}{tls}"
 
 
 def _transmit(connection: Connection, message: Message) -> Sent:

@@ -165,3 +165,20 @@ def test_a_connection_that_is_kept_does_not_use_up_what_may_be_said(mailbox: Mai
     provider.connections.close_all()
 
     assert mailbox.connections == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"port": "x"}, {"port": "99999"}, {"host": ""}, {"host": "[::1"}, {"host": "a b"}]
+)
+def test_a_host_or_port_that_is_none_is_the_accounts_trouble(wrong: dict[str, str]):
+    values = {"host": "127.0.0.1", "port": "1", "security": "plain"} | wrong
+
+    with pytest.raises(DeliveryError) as caught:
+        SmtpProvider().send(
+            EmailChannel().render([PAGE]),
+            config=ProviderConfig("7", "smtp", "Ours", values),
+            channel="email",
+            idempotency_key=PAGE.idempotency_key,
+        )
+
+    assert (caught.value.provider_is_down, caught.value.permanent) == (True, False)
