@@ -1,5 +1,6 @@
 """Telegram's Bot API. https://core.telegram.org/bots/api"""
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -59,7 +60,8 @@ class TelegramProvider(Provider):
     def send(
         self, message: Message, *, config: ProviderConfig, channel: str, idempotency_key: UUID
     ) -> Sent:
-        """Send it; a group that moved is followed once."""
+        """Send it; a group that moved is followed once, both within SEND_SECONDS."""
+        started = time.monotonic()
         values = _content(message) | {"chat_id": message.address}
         if reply_to := message.data["reply_to"]:
             values["reply_parameters"] = {
@@ -71,7 +73,8 @@ class TelegramProvider(Provider):
             result = ask_bot(config, "sendMessage", values)
         except ChatMoved as moved:
             values.pop("reply_parameters", None)
-            result = _follow(config, values | {"chat_id": moved.chat})
+            left = max(SEND_SECONDS - (time.monotonic() - started), 1.0)
+            result = _follow(config, values | {"chat_id": moved.chat}, left)
         posted = _posted(config, result)
         return Sent(message_id=f"{posted.place}/{posted.message_id}", posted=posted)
 
@@ -117,9 +120,9 @@ def ask_bot(
     raise _failure(answer, document, description)
 
 
-def _follow(config: ProviderConfig, values: Mapping[str, Any]) -> Any:
+def _follow(config: ProviderConfig, values: Mapping[str, Any], seconds: float) -> Any:
     try:
-        return ask_bot(config, "sendMessage", values)
+        return ask_bot(config, "sendMessage", values, seconds=seconds)
     except ChatMoved as moved:
         raise DeliveryError("The group moved again and again.") from moved
 

@@ -87,7 +87,7 @@ def link_telegram(*, code: str, member: Member, now: datetime) -> User:
         row.save(update_fields=["user", "linked_at"])
         changes: Changes = {"user": [before, str(user)]}
         record_change(actor=user, action="chat_account.linked", entity=row, changes=changes)
-        _methods(member.id).exclude(user=user).delete()
+        _forget_methods(_methods(member.id).exclude(user=user), actor=user)
         method = add_linked_method(
             user=user,
             channel=Channel.TELEGRAM,
@@ -116,9 +116,7 @@ def unlink_telegram(*, user: User, pk: int, ip: str | None = None) -> None:
         raise NotFound("You have no such account in Telegram.")
     changes: Changes = {"user": [str(user), None]}
     record_change(actor=user, action="chat_account.unlinked", entity=row, changes=changes, ip=ip)
-    for method in _methods(int(row.member)).filter(user=user):
-        record_change(actor=user, action="contact_method.deleted", entity=method, ip=ip)
-        method.delete()
+    _forget_methods(_methods(int(row.member)).filter(user=user), actor=user, ip=ip)
     row.delete()
 
 
@@ -137,6 +135,14 @@ def _methods(member_id: int) -> QuerySet[ContactMethod]:
     """The private chat with somebody has the number of that somebody."""
     methods = ContactMethod.objects.defer("secret")
     return methods.filter(channel=Channel.TELEGRAM, address=str(member_id))
+
+
+def _forget_methods(
+    methods: QuerySet[ContactMethod], *, actor: User, ip: str | None = None
+) -> None:
+    for method in methods:
+        record_change(actor=actor, action="contact_method.deleted", entity=method, ip=ip)
+        method.delete()
 
 
 def _person_of(code: str) -> User:

@@ -8,7 +8,7 @@ from django.utils.text import Truncator
 
 from incidents.web.maintenance_forms import WallTimeField
 from notifications.models import ContactMethod, NotificationRule, PagingPreferences
-from notifications.models.preferences import MAX_ADDRESS_LENGTH
+from notifications.models.preferences import MAX_ADDRESS_LENGTH, Channel
 from notifications.quiet import known_zone
 from notifications.selectors import contact_methods_of
 from notifications.services.paging_preferences import PreferenceValues
@@ -186,5 +186,7 @@ class AbsenceForm(forms.Form):
 
 def name_of(method: ContactMethod) -> str:
     """How a person recognises an address of theirs."""
+    if method.channel == Channel.PUSH:  # its address says nothing to anybody
+        return method.label or "Browser"
     address = Truncator(method.address).chars(60)
     return f"{method.label} ({address})" if method.label else address
