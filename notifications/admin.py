@@ -10,19 +10,25 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from notifications.models import (
+    Absence,
     ContactMethod,
     DeliveryAttempt,
     Destination,
     Notification,
     NotificationRule,
+    PagingPreferences,
 )
 from notifications.models.preferences import Channel
 from notifications.provider_admin import ProviderAdmin
+from notifications.services.preferences import ADDABLE
+from notifications.services.verification import needs_code
 from opsknight.admin import AuditedModelAdmin, ReadOnlyAdmin
+from opsknight.services.audit import MASK
 
 __all__ = ["ProviderAdmin"]  # importing registers it
 
@@ -31,28 +37,46 @@ __all__ = ["ProviderAdmin"]  # importing registers it
 class ContactMethodAdmin(AuditedModelAdmin):
     """Addresses of people. Secrets are made here and shown to their owner only."""
 
-    list_display = ("address", "user", "channel", "label", "enabled", "is_broken_shown")
-    list_filter = ("channel", "enabled", ("user", AutocompleteSelectFilter))
+    list_display = ("address", "user", "channel", "label", "is_usable_shown", "health_shown")
+    list_filter = (
+        "channel", "enabled", ("verified_at", admin.EmptyFieldListFilter),
+        ("stopped_at", admin.EmptyFieldListFilter), ("user", AutocompleteSelectFilter),
+    )  # fmt: skip
     list_select_related = ("user",)
     search_fields = ("address", "label", "user__name", "user__email")
     autocomplete_fields = ("user",)
-    fields = ("user", "channel", "address", "label", "enabled", "broken_reason")
-    readonly_fields = ("broken_reason",)
+    fields = (
+        "user", "channel", "address", "label", "enabled", "broken_reason", "verified_at",
+        "stopped_at",
+    )  # fmt: skip
+    # Only the owner proves that it is the owner's.
+    readonly_fields = ("broken_reason", "verified_at", "stopped_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ContactMethod]:
         """Without the secrets, which nothing here needs."""
         methods: QuerySet[ContactMethod] = super().get_queryset(request)
         return methods.defer("secret")
 
-    @admin.display(description="broken", boolean=True)
-    def is_broken_shown(self, method: ContactMethod) -> bool:
-        """Whether the system switched it off."""
-        return method.is_broken
+    @admin.display(description="usable", boolean=True)
+    def is_usable_shown(self, method: ContactMethod) -> bool:
+        """Whether pages go there."""
+        return method.is_usable
+
+    @admin.display(description="why not")
+    def health_shown(self, method: ContactMethod) -> str:
+        """What stands between it and its use."""
+        return method.health.words or "-"
 
     def save_model(self, request: HttpRequest, obj: ContactMethod, form: Any, change: bool) -> None:
-        """A new webhook gets its secret; what is switched on is not broken any more."""
+        """A new webhook gets its secret; what is switched on is not broken any more.
+
+        Another address, or one of somebody else, has to be verified anew.
+        """
         if not change and obj.channel == Channel.WEBHOOK:
             obj.secret = secrets.token_urlsafe(32)
+        if not change or {"user", "channel", "address"} & set(form.changed_data):
+            is_free = not needs_code(obj.user, obj.channel, obj.address)
+            obj.verified_at = timezone.now() if is_free and obj.channel in ADDABLE else None
         if obj.enabled:
             obj.broken_reason = ""
         super().save_model(request, obj, form, change)
@@ -93,12 +117,12 @@ class DestinationAdmin(AuditedModelAdmin):
 class NotificationRuleAdmin(AuditedModelAdmin):
     """When which address is used. The rule's person is the address's."""
 
-    list_display = ("contact_method", "user", "delay_minutes")
-    list_filter = (("user", AutocompleteSelectFilter), "contact_method__channel")
+    list_display = ("contact_method", "user", "urgency", "delay_minutes")
+    list_filter = ("urgency", ("user", AutocompleteSelectFilter), "contact_method__channel")
     list_select_related = ("user", "contact_method")
     search_fields = ("user__name", "user__email", "contact_method__address")
     autocomplete_fields = ("contact_method",)
-    fields = ("contact_method", "delay_minutes")
+    fields = ("contact_method", "urgency", "delay_minutes")
 
     def save_model(
         self, request: HttpRequest, obj: NotificationRule, form: Any, change: bool
@@ -106,6 +130,32 @@ class NotificationRuleAdmin(AuditedModelAdmin):
         """Whose it is follows from the address."""
         obj.user_id = obj.contact_method.user_id
         super().save_model(request, obj, form, change)
+
+
+@admin.register(PagingPreferences)
+class PagingPreferencesAdmin(AuditedModelAdmin):
+    """Quiet hours and digests of people."""
+
+    list_display = ("user", "quiet_up_to", "quiet_from", "quiet_until", "digest")
+    list_filter = ("quiet_up_to", "digest")
+    list_select_related = ("user",)
+    search_fields = ("user__name", "user__email")
+    autocomplete_fields = ("user",)
+    fields = (
+        "user", "quiet_up_to", "quiet_from", "quiet_until", "quiet_weekdays", "digest", "digest_at",
+    )  # fmt: skip
+
+
+@admin.register(Absence)
+class AbsenceAdmin(AuditedModelAdmin):
+    """Who is away and who stands in: for those who cannot enter it themselves."""
+
+    list_display = ("user", "substitute", "begins_at", "ends_at", "note")
+    list_filter = (("user", AutocompleteSelectFilter), "begins_at")
+    list_select_related = ("user", "substitute")
+    search_fields = ("user__name", "user__email", "substitute__name", "substitute__email")
+    autocomplete_fields = ("user", "substitute")
+    fields = ("user", "substitute", "begins_at", "ends_at", "note")
 
 
 class DeliveryAttemptInline(TabularInline):  # type: ignore[misc]
@@ -137,8 +187,8 @@ class NotificationAdmin(ReadOnlyAdmin):
         "=incident__id", "user__name", "user__email", "destination__name", "address", "cause",
     )  # fmt: skip
     fields = (
-        "incident_id", "user", "destination_id", "subject", "text", "link", "channel", "address",
-        "reason", "cause", "delay_minutes", "needs_own_ack", "state",
+        "incident_id", "user", "in_place_of", "destination_id", "subject", "text_shown", "link",
+        "channel", "address", "reason", "cause", "delay_minutes", "needs_own_ack", "state",
         "attempts", "maybe_duplicate", "last_error", "created_at", "due_at", "leased_until",
         "finished_at", "read_at", "idempotency_key",
     )  # fmt: skip
@@ -150,3 +200,8 @@ class NotificationAdmin(ReadOnlyAdmin):
         """Without the secrets of destinations."""
         rows: QuerySet[Notification] = super().get_queryset(request)
         return rows.defer("destination__secret")
+
+    @admin.display(description="text")
+    def text_shown(self, row: Notification) -> str:
+        """What it says; not a code, which would prove that its reader has the address."""
+        return MASK if row.reason == Notification.Reason.VERIFICATION else row.text

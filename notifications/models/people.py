@@ -1,6 +1,7 @@
 """When a person does not want to be reached as usual: at night, on holiday, for little things."""
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -55,6 +56,13 @@ class PagingPreferences(models.Model):
 
     def __str__(self) -> str:
         return f"Preferences of {self.user}"
+
+    def clean(self) -> None:
+        """Weekdays are numbers: what cannot be read would keep pages from being planned."""
+        days = self.quiet_weekdays
+        if not isinstance(days, list) or any(type(d) is not int or not 0 <= d <= 6 for d in days):
+            message = "Use a list of numbers from 0, which is Monday, to 6."
+            raise ValidationError({"quiet_weekdays": message})
 
 
 class Absence(models.Model):

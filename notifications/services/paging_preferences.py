@@ -62,9 +62,6 @@ def set_paging_preferences(
 
 def _check(chosen: PagingPreferences) -> None:
     fields: dict[str, list[str]] = {}
-    days = chosen.quiet_weekdays
-    if any(type(day) is not int or not 0 <= day <= 6 for day in days):
-        fields["quiet_weekdays"] = ["Use numbers from 0, which is Monday, to 6."]
     if chosen.quiet_up_to:
         for name in ("quiet_from", "quiet_until"):
             if getattr(chosen, name) is None:

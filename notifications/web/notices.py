@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from incidents.selectors import visible_incidents
 from incidents.web.answers import back_to, say, signed_in
-from notifications.selectors import contact_methods_of, notices_of, unread_counts
+from notifications.selectors import lost_methods_of, notices_of, unread_counts
 from notifications.services.notices import read_all_notices, read_notice
 from notifications.web.paging import stretch_of
 
@@ -38,7 +38,7 @@ def notices(request: HttpRequest) -> HttpResponse:
         "page": page,
         "visible": set(visible_incidents(user).filter(pk__in=ids).values_list("pk", flat=True)),
         "unread": unread_counts([user.pk])[user.pk],
-        "broken": contact_methods_of(user).exclude(broken_reason=""),
+        "lost": lost_methods_of([user.pk]).get(user.pk, []),
     }
     return render(request, "notifications/notices.html", context)
 

@@ -13,6 +13,7 @@ from notifications.web.preferences import preference_patterns
 from notifications.web.short_links import short_patterns
 from notifications.web.slack import slack_patterns
 from notifications.web.subscriptions import subscription_patterns
+from notifications.web.team_reach import team_patterns
 from notifications.web.times_off import time_off_patterns
 
 app_name = "notifications"
@@ -31,6 +32,7 @@ urlpatterns: list[URLPattern] = [
     ),
     *preference_patterns,
     *time_off_patterns,
+    *team_patterns,
     *destination_patterns,
     *message_patterns,
     *operation_patterns,

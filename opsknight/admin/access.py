@@ -70,6 +70,8 @@ class FamilyFilter(admin.SimpleListFilter):
         "escalation_policy": "Policies",
         "contact_method": "Contact methods",
         "notification_rule": "Notification rules",
+        "paging_preferences": "Paging preferences",
+        "absence": "Absences",
         "destination": "Destinations",
     }
 

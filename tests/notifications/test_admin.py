@@ -5,7 +5,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from incidents.models import Incident
-from notifications.models import ContactMethod, Destination, NotificationRule
+from notifications.models import (
+    ContactMethod,
+    Destination,
+    Notification,
+    NotificationRule,
+    PagingPreferences,
+)
+from notifications.services.preferences import add_contact_method
 from opsknight.models import AuditEntry, User
 from tests.factories import (
     ContactMethodFactory,
@@ -24,7 +31,15 @@ def add_url(model: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "model", ["contactmethod", "destination", "notificationrule", "notification"]
+    "model",
+    [
+        "contactmethod",
+        "destination",
+        "notificationrule",
+        "notification",
+        "pagingpreferences",
+        "absence",
+    ],
 )
 @pytest.mark.parametrize("query", ["", "?q=bob", "?q=12"])
 def test_lists_open_and_search(alice: User, incident: Incident, model: str, query: str):
@@ -38,7 +53,15 @@ def test_lists_open_and_search(alice: User, incident: Incident, model: str, quer
 
 
 @pytest.mark.parametrize(
-    "model", ["contactmethod", "destination", "notificationrule", "notification"]
+    "model",
+    [
+        "contactmethod",
+        "destination",
+        "notificationrule",
+        "notification",
+        "pagingpreferences",
+        "absence",
+    ],
 )
 def test_responders_do_not_administer(bob: User, model: str):
     answer = browser(bob).get(reverse(f"admin:notifications_{model}_changelist"))
@@ -93,7 +116,8 @@ def test_the_rules_person_is_the_addresss(alice: User, bob: User):
     method = ContactMethodFactory(user=bob)
 
     browser(alice).post(
-        add_url("notificationrule"), {"contact_method": method.pk, "delay_minutes": 3}
+        add_url("notificationrule"),
+        {"contact_method": method.pk, "urgency": "high", "delay_minutes": 3},
     )
 
     assert NotificationRule.objects.get().user == bob
@@ -110,3 +134,35 @@ def test_the_outbox_is_only_looked_at_and_names_no_incident(alice: User, inciden
     assert "Answered 503." in text
     assert incident.title not in text
     assert client.get(add_url("notification")).status_code == 403
+
+
+def test_another_address_has_to_be_verified_anew(alice: User):
+    method = ContactMethodFactory()
+    url = reverse("admin:notifications_contactmethod_change", args=[method.pk])
+    form = {"user": method.user_id, "channel": "email", "enabled": "on"}
+
+    browser(alice).post(url, form | {"address": method.address, "label": "private"})
+    method.refresh_from_db()
+    was_usable = method.is_usable
+    browser(alice).post(url, form | {"address": "other@home.example"})
+
+    method.refresh_from_db()
+    assert (was_usable, method.address, method.is_usable) == (True, "other@home.example", False)
+
+
+def test_nobody_reads_the_codes_of_others_here(alice: User, bob: User):
+    add_contact_method(user=bob, channel="sms", address="+436641234567", now=timezone.now())
+    row = Notification.objects.get(reason="verification")
+
+    page = browser(alice).get(reverse("admin:notifications_notification_change", args=[row.pk]))
+
+    assert row.text[:6] not in page.content.decode()
+
+
+def test_quiet_hours_that_cannot_be_read_are_refused(alice: User, bob: User):
+    form = {"user": bob.pk, "quiet_up_to": "", "digest": "", "quiet_weekdays": "[7]"}
+
+    answer = browser(alice).post(add_url("pagingpreferences"), form)
+
+    assert answer.status_code == 200
+    assert not PagingPreferences.objects.exists()
