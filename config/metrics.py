@@ -1,12 +1,13 @@
 """Figures for Prometheus: is the engine alive, is anything late.
 
-All of them are read from the database when they are asked for, so every web process gives the same
-answer and none counts by itself. Without `OPSKNIGHT_METRICS_TOKEN` the address does not exist.
+All of them are read from the database, breakers from Redis, when they are asked for, so every web
+process gives the same answer and none counts by itself. Without `OPSKNIGHT_METRICS_TOKEN` the
+address does not exist.
 """
 
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
+
+from notifications.breakers import breaker_states
+from notifications.flow import channel_flows
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +41,6 @@ SELECT
 _OPEN_INCIDENTS = """
 SELECT status, count(*) FROM incidents_incident WHERE status <> 'resolved' GROUP BY status
 """
-# What waits for a worker, and what waits for its time.
-_OUTBOX = """
-SELECT channel, count(*) FILTER (WHERE due_at <= statement_timestamp()),
-  count(*) FILTER (WHERE due_at > statement_timestamp()),
-  COALESCE(extract(epoch FROM statement_timestamp()
-    - min(due_at) FILTER (WHERE due_at <= statement_timestamp())), 0)
-FROM notifications_notification WHERE state = 'pending' GROUP BY channel
-"""
-_CHANNELS = ("email", "webhook", "in_app")
 _STATUSES = ("triggered", "acknowledged", "snoozed", "suppressed")
 
 # Name, kind and what it says, in the order of the columns of _ENGINE.
@@ -63,7 +58,7 @@ _FIGURES = (
 
 
 class Facts(Collector):
-    """Reads the figures; 3 queries."""
+    """Reads the figures; 4 queries."""
 
     def describe(self) -> Iterator[Metric]:
         """Nothing in advance: what is registered is read once, and at once."""
@@ -77,6 +72,7 @@ class Facts(Collector):
                 yield _one(f"opsknight_{name}", kind, text, float(value))
         yield _by_label("opsknight_open_incidents", "Open incidents.", "status", _open_incidents())
         yield from _outbox()
+        yield from _breakers()
 
 
 def _one(name: str, kind: str, text: str, value: float) -> Metric:
@@ -85,7 +81,7 @@ def _one(name: str, kind: str, text: str, value: float) -> Metric:
     return metric
 
 
-def _by_label(name: str, text: str, label: str, values: dict[str, float]) -> Metric:
+def _by_label(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     metric = GaugeMetricFamily(name, text, labels=[label])
     for key, value in values.items():
         metric.add_metric([key], value)
@@ -97,16 +93,50 @@ def _open_incidents() -> dict[str, float]:
 
 
 def _outbox() -> Iterator[Metric]:
-    rows = dict.fromkeys(_CHANNELS, (0, 0, 0))
-    rows |= {channel: numbers for channel, *numbers in _fetch(_OUTBOX)}
-    texts = (
-        ("due_pages", "Pages that wait for a worker."),
-        ("later_pages", "Pages whose time is to come."),
-        ("oldest_due_seconds", "How long the oldest page has waited for a worker."),
-    )
-    for place, (name, text) in enumerate(texts):
-        values = {channel: float(numbers[place]) for channel, numbers in rows.items()}
+    flows = channel_flows()
+    for name, text, values in (
+        ("due_pages", "Pages that wait for a worker.", {f.channel: f.due for f in flows}),
+        ("later_pages", "Pages whose time is to come.", {f.channel: f.later for f in flows}),
+        ("sending_pages", "Pages in a worker's hands.", {f.channel: f.sending for f in flows}),
+        (
+            "oldest_due_seconds",
+            "How long the oldest page has waited for a worker.",
+            {f.channel: f.oldest_due_seconds for f in flows},
+        ),
+        (
+            "sent_last_minute",
+            "Calls of the last minute that a provider took.",
+            {f.channel: f.sent_last_minute for f in flows},
+        ),
+        (
+            "failed_last_minute",
+            "Calls of the last minute that failed.",
+            {f.channel: f.failed_last_minute for f in flows},
+        ),
+    ):
         yield _by_label(f"opsknight_outbox_{name}", text, "channel", values)
+    waiting = GaugeMetricFamily(
+        "opsknight_outbox_waiting_pages",
+        "Pages that wait, and for what.",
+        labels=["channel", "for"],
+    )
+    for flow in flows:
+        for wait, count in flow.waiting.items():
+            waiting.add_metric([flow.channel, wait], count)
+    yield waiting
+
+
+def _breakers() -> Iterator[Metric]:
+    """Nothing while Redis is away."""
+    metric = GaugeMetricFamily(
+        "opsknight_breaker_open",
+        "1 while a provider, or the host of a webhook, is left alone.",
+        labels=["provider", "channel"],
+    )
+    for found in breaker_states() or []:
+        is_open = found.state != "closed"
+        metric.add_metric([found.guard.name, found.guard.channel], float(is_open))
+    yield metric
 
 
 def _fetch(statement: str) -> list[tuple[Any, ...]]:

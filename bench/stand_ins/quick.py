@@ -99,6 +99,8 @@ class Http(asyncio.Protocol):
         loop.call_later(self.log.delay, self._say, status, json.dumps(answer).encode())
 
     def _say(self, status: int, body: bytes) -> None:
+        if self.transport.is_closing():
+            return  # whoever asked was killed
         head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
         self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 

@@ -10,6 +10,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from escalations.models import EngineAudit
 from escalations.services import engine
+from notifications.breakers import Guard, report
+from opsknight.prompt_redis import prompt_redis
 from tests.factories import IncidentFactory, NotificationFactory
 
 pytestmark = pytest.mark.django_db
@@ -73,8 +75,21 @@ def test_due_and_late_work_is_counted(client: Client) -> None:
     assert found["opsknight_open_incidents", "triggered"] == 4
 
 
-def test_figures_cost_three_queries(
+def test_figures_cost_four_queries(
     client: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         figures(client)
+
+
+def test_open_breakers_and_waiting_pages_are_figures(client: Client, settings: Settings) -> None:
+    settings.BREAKER_FAILURES = 1
+    prompt_redis().flushdb()
+    report(Guard("7", "Twilio", "sms"), error="Answered 503.")
+    NotificationFactory(waits_for="limit")
+
+    found = figures(client)
+
+    prompt_redis().flushdb()
+    assert found["opsknight_breaker_open", "smsTwilio"] == 1
+    assert found["opsknight_outbox_waiting_pages", "emaillimit"] == 1

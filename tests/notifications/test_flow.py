@@ -350,9 +350,6 @@ def forget_connections() -> None:
 def test_d11_t1_a_worker_killed_after_the_provider_accepted_repeats_with_the_same_key(
     mailbox: Mailbox, bob: User
 ):
-    from notifications.channels import CHANNELS
-    from notifications.services.accounts import accounts_for
-
     page = page_for(bob, ServiceFactory())
     claimed = claim_pages(channel="email", limit=1)
     send_parcel(CHANNELS["email"], claimed, accounts_for("email"))  # and kill -9
