@@ -49,11 +49,14 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
                 shown.help_text = f"{field.help_text} Stored; leave it empty to keep it.".strip()
 
     def clean(self) -> dict[str, Any]:
-        """An address of an API must be one."""
+        """An address of an API must be one; what else can be wrong, the kind knows."""
         data: dict[str, Any] = super().clean() or {}
         address = data.get(f"{VALUE}api_url", "")
         if address and not address.startswith(("https://", "http://")):
             self.add_error(f"{VALUE}api_url", "Begin with https:// (or http://).")
+        entered = {f.name: data.get(VALUE + f.name) or f.default for f in self.kind_fields}
+        for name, problem in PROVIDERS[self.kind].problems(entered).items():
+            self.add_error(VALUE + name, problem)
         return data
 
     @property

@@ -77,6 +77,10 @@ class Provider(ABC):
     # What it posted about an incident is edited when the incident moves on.
     edits: ClassVar[bool] = False
 
+    def problems(self, values: Mapping[str, str]) -> dict[str, str]:
+        """What is wrong with fields as an administrator entered them, by name."""
+        return {}
+
     def serves(self, config: ProviderConfig, channel: str) -> bool:
         """Whether this account is set up for the channel."""
         return channel in self.channels

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from notifications.channels.base import SEND_SECONDS, DeliveryError, Message
+from notifications.models.preferences import E164
 from notifications.providers.api_errors import unclear_answer
 from notifications.providers.base import Field, Provider, ProviderConfig, Receipt, Sent
 from notifications.providers.http import ApiAnswer, call
@@ -23,6 +25,7 @@ from notifications.providers.twilio_errors import (
 from notifications.providers.twilio_senders import (
     LOOKUP_SECONDS,
     has_sender,
+    problem_of_pairs,
     sms_sender,
     takes_answers,
 )
@@ -31,6 +34,9 @@ from notifications.providers.twilio_voice import sign_call, twiml
 API_VERSION = "2010-04-01"
 # A telephone that rings longer is not taken any more, or its mailbox takes the call.
 RING_SECONDS = 25
+PAIR_FIELDS = ("senders", "carrier_senders")
+NUMBER_FIELDS = ("voice_from", "whatsapp_from")
+SENDER_FIELDS = ("from", "messaging_service_sid", "senders", "voice_from", "whatsapp_from")
 REFUSED_STATUSES = ("failed", "undelivered", "canceled")
 
 
@@ -40,6 +46,7 @@ class TwilioProvider(Provider):
     kind = "twilio"
     label = "Twilio"
     channels = ("sms", "voice", "whatsapp")
+    reports_to = "/api/providers/twilio/messages/"  # what people reply; orders name the rest
     fields: ClassVar[tuple[Field, ...]] = (
         Field("account_sid", "Account SID"),
         Field("auth_token", "Auth token", is_secret=True),
@@ -66,6 +73,19 @@ class TwilioProvider(Provider):
         Field("api_url", "Address of the API", default="https://api.twilio.com"),
         Field("lookup_url", "Address of Lookup", default="https://lookups.twilio.com"),
     )
+
+    def problems(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Numbers must have their country, lists must be pairs, WhatsApp needs a template."""
+        found = {name: problem_of_pairs(values.get(name, "")) for name in PAIR_FIELDS}
+        for name in NUMBER_FIELDS:
+            number = values.get(name, "").removeprefix("whatsapp:")
+            if number and not E164.fullmatch(number):
+                found[name] = "Write the number with its country, such as +4915112345678."
+        if values.get("whatsapp_from") and not values.get("whatsapp_content_sid"):
+            found["whatsapp_content_sid"] = "WhatsApp delivers only templates: enter its SID."
+        if not any(values.get(name) for name in SENDER_FIELDS):
+            found["from"] = "Enter at least one sender, number or messaging service."
+        return {name: problem for name, problem in found.items() if problem}
 
     def serves(self, config: ProviderConfig, channel: str) -> bool:
         """Whether it has a sender for the channel."""

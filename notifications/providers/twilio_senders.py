@@ -47,7 +47,16 @@ def takes_answers(sender: dict[str, str]) -> bool:
 def read_pairs(text: str) -> list[tuple[str, str]]:
     """ "+49=+4915112345678, +91=OPSKNT" as pairs; what is no pair is passed over."""
     pairs = (part.partition("=") for part in text.replace("\n", ",").split(","))
-    return [(key.strip(), value.strip()) for key, _, value in pairs if key.strip() and value]
+    return [
+        (key.strip(), value.strip()) for key, _, value in pairs if key.strip() and value.strip()
+    ]
+
+
+def problem_of_pairs(text: str) -> str:
+    """Which part is no pair, in words; empty when all are."""
+    parts = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
+    wrong = next((part for part in parts if not read_pairs(part)), "")
+    return f"Write pairs with = between them: {wrong} is none." if wrong else ""
 
 
 def _of_country(config: ProviderConfig, number: str) -> str:

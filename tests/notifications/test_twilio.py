@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.http import HttpResponse
 from pytest_django import Settings
 
 from bench.stand_ins.server import Reply, json_reply
@@ -17,12 +18,16 @@ from notifications.models import Provider as Account
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig, Receipt, Sent
 from notifications.providers.twilio import callback_url, order_form
+from notifications.services.accounts import accounts_of_kind
 from notifications.services.claims import claim_pages
 from notifications.services.delivery import deliver_due
 from notifications.services.provider_trials import find_config, try_account
 from opsknight.models import User
+from tests.incidents.cast import browser
 from tests.notifications.telephones import (
     NUMBER,
+    PUBLIC_URL,
+    REPLIES_URL,
     account_of,
     page_by,
 )
@@ -302,3 +307,57 @@ def test_an_account_in_the_admin_is_used_before_that_of_the_environment(
     page.refresh_from_db()
     assert twilio.messages[0].sender == "+15550777"
     assert (page.provider, page.state) == (account.key, State.DELIVERED)
+
+
+def enter_account(user: User, **values: str) -> HttpResponse:
+    """Fill in the form of the admin."""
+    given = {"account_sid": "AC1", "auth_token": "t", "from": "+15550100"} | values
+    form = {f"value_{name}": value for name, value in given.items()}
+    form |= {"name": "Our Twilio", "position": "1", "enabled": "on"}
+    response = browser(user).post("/admin/notifications/provider/add/?kind=twilio", form)
+    assert isinstance(response, HttpResponse)
+    return response
+
+
+def test_a_whole_account_can_be_entered(alice: User):
+    answer = enter_account(
+        alice,
+        senders="+49=+4930100, +91=OPSKNT",
+        carrier_senders="T-Mobile USA=+15550200",
+        voice_from="+15550101",
+        whatsapp_from="+15550102",
+        whatsapp_content_sid="HX1",
+    )
+
+    assert answer.status_code == 302
+    assert {a.name for a in accounts_of_kind("twilio")} == {"Our Twilio"}
+
+
+def test_the_form_says_where_replies_go(alice: User, settings: Settings):
+    settings.PUBLIC_URL = PUBLIC_URL
+
+    page = browser(alice).get("/admin/notifications/provider/add/?kind=twilio").content.decode()
+
+    assert REPLIES_URL in page
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"senders": "+49:+4930100"}, "+49:+4930100 is none"),
+        ({"senders": "+49=+4930100, +1="}, "+1= is none"),
+        ({"carrier_senders": "T-Mobile"}, "T-Mobile is none"),
+        ({"voice_from": "030 100"}, "Write the number with its country"),
+        ({"whatsapp_from": "me", "whatsapp_content_sid": "HX1"}, "Write the number with its"),
+        ({"whatsapp_from": "+15550102"}, "WhatsApp delivers only templates"),
+        ({"from": ""}, "Enter at least one sender"),
+    ],
+)
+def test_an_account_that_could_not_send_is_not_taken(
+    alice: User, values: dict[str, str], problem: str
+):
+    answer = enter_account(alice, **values)
+
+    assert answer.status_code == 200
+    assert problem in answer.content.decode()
+    assert accounts_of_kind("twilio") == ()
