@@ -35,14 +35,19 @@ WHERE n.id = ANY(%s) AND ({WANTED}) IS TRUE
 
 
 def record_receipts(
-    *, provider_keys: Collection[str], receipts: Sequence[Receipt], now: datetime
+    *,
+    provider_keys: Collection[str],
+    receipts: Sequence[Receipt],
+    now: datetime,
+    happened_at: datetime | None = None,
 ) -> set[str]:
     """Move `sent` pages to `delivered`, or to `failed` and on to the next way at once.
 
     `provider_keys` are the accounts for which the receipts may speak. A message that held several
     pages moves them all. Receipts may come late, twice and in any order: what failed stays failed,
-    and of a page that was delivered only a failure is news (mail that bounces afterwards). Returns
-    the numbers of messages that no row knows (yet).
+    and of a page that was delivered only a failure is news (mail that bounces afterwards).
+    `happened_at` None: nobody knows when, and the page keeps the time when it was sent. Returns the
+    numbers of messages that no row knows (yet).
     """
     said = _last_words(receipts)
     if not said:
@@ -57,7 +62,9 @@ def record_receipts(
             row.state = State.FAILED
             detail = said[row.provider_message_id].detail
             row.last_error = (detail or NO_REASON)[:MAX_DETAIL_LENGTH]
-        Notification.objects.bulk_update(arrived + failed, ["state", "last_error"])
+        for row in arrived + failed:
+            row.finished_at = happened_at or row.finished_at
+        Notification.objects.bulk_update(arrived + failed, ["state", "last_error", "finished_at"])
         _keep_details(rows, said, now)
         _go_on(failed, said, now)
         incidents_changed(r.incident_id for r in arrived + failed if r.incident_id is not None)
@@ -68,7 +75,9 @@ def take_receipts(
     *, provider_keys: Collection[str], receipts: Sequence[Receipt], now: datetime
 ) -> None:
     """Record what a provider reports by itself; what no row knows yet, once more a little later."""
-    unknown = record_receipts(provider_keys=provider_keys, receipts=receipts, now=now)
+    unknown = record_receipts(
+        provider_keys=provider_keys, receipts=receipts, now=now, happened_at=now
+    )
     early = [asdict(receipt) for receipt in receipts if receipt.message_id in unknown]
     if not early:
         return

@@ -8,10 +8,11 @@ from django.utils import timezone
 
 from incidents.models import Incident, TimelineEntry
 from incidents.services.lifecycle import acknowledge_incidents
+from notifications.message_words import outcome_of
 from notifications.models import ContactMethod, Notification
 from notifications.providers.base import Receipt
 from notifications.services import unreached
-from notifications.services.receipts import record_receipts
+from notifications.services.receipts import record_receipts, take_receipts
 from opsknight.models import User
 from tests.factories import ContactMethodFactory, NotificationFactory
 
@@ -67,6 +68,28 @@ def test_a_receipt_of_delivery_moves_a_sent_page_to_delivered(incident: Incident
     assert state_of(page) == State.DELIVERED
     assert unknown == set()
     assert messages(incident) == []
+
+
+def test_d7_a_page_knows_how_late_it_was_delivered(incident: Incident, bob: User):
+    now = timezone.now()
+    sent_at = now - timedelta(minutes=5)
+    page = sent_page(incident, bob, created_at=sent_at, finished_at=sent_at)
+
+    take_receipts(provider_keys=["7"], receipts=[DELIVERED], now=now)
+
+    page.refresh_from_db()
+    assert page.finished_at == now
+    assert outcome_of(page) == "Delivered (after 5m)"
+
+
+def test_a_page_of_which_nobody_knows_when_it_arrived_keeps_its_time(incident: Incident, bob: User):
+    sent_at = timezone.now() - timedelta(minutes=11)
+    page = sent_page(incident, bob, finished_at=sent_at)
+
+    record(DELIVERED)
+
+    page.refresh_from_db()
+    assert page.finished_at == sent_at
 
 
 def test_a_bounce_fails_the_page_and_says_why(incident: Incident, bob: User):
