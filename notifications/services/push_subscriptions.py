@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.crypto import constant_time_compare
 
-from notifications.models import ContactMethod
+from notifications.models import ContactMethod, Notification
 from notifications.models.preferences import (
     MAX_ADDRESS_LENGTH,
     Channel,
@@ -82,6 +83,30 @@ def unsubscribe_browser(*, user: User, endpoint: str, ip: str | None = None) -> 
     remove_contact_method(user=user, pk=pk, ip=ip)
 
 
+@transaction.atomic
+def move_subscription(*, old: Subscription, new: Subscription) -> None:
+    """Follow a browser whose push service gave it another address; what waits goes there.
+
+    Nobody is signed in: whoever holds the keys of the old subscription is the browser. Raises
+    NotFound where they are not those that we know, and InvalidInput.
+    """
+    methods = ContactMethod.objects.select_for_update(of=("self",)).defer("secret")
+    found = methods.filter(channel=Channel.PUSH, address=old.endpoint)
+    known = [method for method in found if _is_proved_by(method, old)]
+    if not known:
+        raise NotFound("There is no such subscription.")
+    _check(new)
+    for method in known:
+        twins = ContactMethod.objects.filter(user=method.user_id, address=new.endpoint)
+        twins.filter(channel=Channel.PUSH).exclude(pk=method.pk).delete()
+        method.address, method.secret = new.endpoint, new.secret
+        method.enabled, method.broken_reason = True, ""
+        method.save(update_fields=["address", "secret", "enabled", "broken_reason"])
+        record_change(actor=None, action="contact_method.moved", entity=method)
+        waiting = Notification.objects.filter(state=Notification.State.PENDING)
+        waiting.filter(contact_method=method).update(address=new.endpoint)
+
+
 def browser_marks(user: User) -> list[str]:
     """By which a browser finds out whether it is one of the person's: hashes of endpoints."""
     methods = ContactMethod.objects.filter(user=user, channel=Channel.PUSH, enabled=True)
@@ -146,7 +171,12 @@ def _take_over(user: User, subscription: Subscription, ip: str | None) -> None:
 
 
 def _has_keys(method: ContactMethod, subscription: Subscription) -> bool:
+    """Also where ours cannot be read: nobody is pushed there any more, whoever it was."""
     try:
-        return bool(method.secret == subscription.secret)
+        return _is_proved_by(method, subscription)
     except CannotDecrypt:
-        return True  # nobody is pushed there any more, whoever it was
+        return True
+
+
+def _is_proved_by(method: ContactMethod, subscription: Subscription) -> bool:
+    return constant_time_compare(method.secret, subscription.secret)

@@ -304,6 +304,63 @@ def test_a_forged_receipt_changes_nothing(
     assert row.state == "sent"
 
 
+def move(old: Any, new: Any) -> int:
+    """As the worker does."""
+    body = json.dumps({"old": old, "new": new})
+    answer = Client().post("/api/providers/push/moved/", body, content_type="application/json")
+    return answer.status_code
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_follow_a_browser_whose_address_changed(
+    bob: User, incident: Incident, service: PushService, browser: Browser, settings: Settings
+):
+    subscribe(bob, browser)
+    row = page_bob(bob, incident)
+    fresh = service.subscribe(settings.VAPID_PUBLIC_KEY)
+
+    status = move(browser.subscription, fresh.subscription)
+    deliver_due(channel="push")
+
+    row.refresh_from_db()
+    (method,) = methods_of(bob)
+    assert status == 204
+    assert method.address == fresh.endpoint
+    assert method.rules.count() == 2
+    assert row.state == "sent"
+    assert len(fresh.shown) == 1
+
+
+def test_who_has_not_the_keys_moves_no_browser(
+    bob: User, service: PushService, browser: Browser, settings: Settings
+):
+    subscribe(bob, browser)
+    mine = service.subscribe(settings.VAPID_PUBLIC_KEY)
+
+    stolen = {"endpoint": browser.endpoint, "keys": mine.keys}
+    statuses = [move(old, mine.subscription) for old in (stolen, None, {}, mine.subscription)]
+
+    assert statuses == [403] * 4
+    assert methods_of(bob)[0].address == browser.endpoint
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        None,
+        "text",
+        {},
+        {"endpoint": "https://push.example.com/x", "keys": {"p256dh": 1, "auth": 2}},
+        {"endpoint": "nonsense", "keys": {"p256dh": "AAAA", "auth": "AAAA"}},
+    ],
+)
+def test_a_browser_moves_only_to_a_subscription(bob: User, browser: Browser, new: Any):
+    subscribe(bob, browser)
+
+    assert move(browser.subscription, new) == 400
+    assert methods_of(bob)[0].address == browser.endpoint
+
+
 def test_a_receipt_is_posted_not_fetched(client: Client):
     key = Notification().idempotency_key
 

@@ -11,6 +11,9 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 
 self.addEventListener("push", (event) => event.waitUntil(show(read(event))));
 
+// The push service gave this browser another address: pages must follow it.
+self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(move(event)));
+
 self.addEventListener("notificationclick", (event) => {
   const { notification, action } = event;
   notification.close();
@@ -31,6 +34,17 @@ function read(event) {
   } catch {
     return { title: "OpsKnight", body: "You have a message.", url: "/", actions: [] };
   }
+}
+
+async function move({ oldSubscription, newSubscription }) {
+  if (!oldSubscription) return;
+  const { pushManager } = self.registration;
+  const fresh = newSubscription ?? (await pushManager.subscribe(oldSubscription.options));
+  await fetch("{% url "push-moved" %}", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ old: oldSubscription, new: fresh }),
+  });
 }
 
 async function show(message) {
