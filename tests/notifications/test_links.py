@@ -275,9 +275,26 @@ def test_a_link_is_not_logged() -> None:
 def test_one_link_is_pressed_so_many_times_a_minute_only(
     client: Client, page: Notification
 ) -> None:
-    answers = [client.post(path_of(page)).status_code for _ in range(31)]
+    as_push = {"Accept": "application/json"}
+
+    # Within one minute, and not the one in which another test has counted.
+    with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False):
+        answers = [client.post(path_of(page)).status_code for _ in range(31)]
+        pushed = client.post(path_of(page), headers=as_push)
 
     assert answers == [200] * 30 + [429]
+    assert (pushed.status_code, pushed.json()["error"]["code"]) == (429, "too_many_requests")
+
+
+def test_a_push_message_hears_in_json_why_its_link_is_dead(
+    client: Client, page: Notification, carol: User
+) -> None:
+    User.objects.filter(pk=carol.pk).update(status=User.Status.DISABLED)
+
+    response = client.post(path_of(page), headers={"Accept": "application/json"})
+
+    assert response.status_code == 410
+    assert response.json()["error"]["code"] == "link_unusable"
 
 
 def test_the_same_page_always_has_the_same_links(incident: Incident, carol: User) -> None:
