@@ -13,7 +13,9 @@ from bench.stand_ins import resend
 from bench.stand_ins.server import Reply
 from notifications.models import Notification, Provider
 from notifications.providers import PROVIDERS
+from notifications.providers.base import ProviderConfig
 from notifications.services.accounts import accounts_for, accounts_of_kind
+from notifications.services.provider_trials import channels_to_try, try_account
 from opsknight.models import AuditEntry, User
 from tests.incidents.cast import browser
 from tests.notifications.providers import Mailbox
@@ -318,3 +320,28 @@ def test_the_form_says_where_the_provider_reports_to(alice: User, settings: Sett
     page = browser(alice).get(f"{ADD}?kind=sendgrid").content.decode()
 
     assert "https://ops.example.com/api/providers/sendgrid/" in page
+
+
+ADDRESSES = {
+    "email": "ann@example.com",
+    "sms": "+4915123456789",
+    "voice": "+4915123456789",
+    "whatsapp": "+4915123456789",
+    "slack": "C0123456789",
+    "telegram": "-1001234567890",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel"), [(kind, name) for kind in KINDS for name in channels_to_try(kind)]
+)
+def test_every_kind_can_be_tried_and_one_that_is_away_is_told(alice: User, kind: str, channel: str):
+    values = {field.name: "1" for field in PROVIDERS[kind].fields if not field.choices}
+    values |= {"api_url": "http://127.0.0.1:1", "host": "127.0.0.1"}
+    config = ProviderConfig("env:x", kind, "Ours", values)
+
+    answer = try_account(config=config, channel=channel, address=ADDRESSES[channel], actor=alice)
+
+    assert not answer.was_taken
+    assert answer.text
+    assert AuditEntry.objects.filter(action="provider.tested").count() == 1
