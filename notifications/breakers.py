@@ -72,14 +72,8 @@ def free_at(guard: Guard, *, now: float) -> float | None:
     if _is_clean(guard):
         return None
     try:
-        breaker = _breaker_of(guard)
-        if breaker.current_state == pybreaker.STATE_CLOSED:
-            if breaker.fail_counter == 0:
-                _clean_until[_name(guard.key)] = time.monotonic() + CLEAN_SECONDS
-            return None
-        opened_at = breaker._state_storage.opened_at
-        until = (opened_at.timestamp() if opened_at else 0.0) + settings.BREAKER_SECONDS
-        if now < until:
+        until = _open_until(guard)
+        if until is None or now < until:
             return until
         if prompt_redis().set(_name(f"probe:{guard.key}"), "1", nx=True, ex=PROBE_SECONDS):
             return None
@@ -87,6 +81,32 @@ def free_at(guard: Guard, *, now: float) -> float | None:
     except RedisError as error:
         logger.warning("Breakers are not asked while Redis is away: %s", error)
         return None
+
+
+def shut_until(guard: Guard, *, now: float) -> float | None:
+    """The same, asked by somebody who will not send: whose turn it is to try stays open."""
+    if not settings.BREAKER_FAILURES or _is_clean(guard):
+        return None
+    try:
+        until = _open_until(guard)
+        if until is None or now < until:
+            return until
+        is_tried = prompt_redis().exists(_name(f"probe:{guard.key}"))
+        return now + LOOK_AGAIN_SECONDS if is_tried else None
+    except RedisError as error:
+        logger.warning("Breakers are not asked while Redis is away: %s", error)
+        return None
+
+
+def _open_until(guard: Guard) -> float | None:
+    """When an open breaker lets somebody try; None: it is closed. Raises RedisError."""
+    breaker = _breaker_of(guard)
+    if breaker.current_state == pybreaker.STATE_CLOSED:
+        if breaker.fail_counter == 0:
+            _clean_until[_name(guard.key)] = time.monotonic() + CLEAN_SECONDS
+        return None
+    opened_at: datetime | None = breaker._state_storage.opened_at
+    return (opened_at.timestamp() if opened_at else 0.0) + settings.BREAKER_SECONDS
 
 
 def report(guard: Guard, *, error: str = "") -> None:
@@ -119,7 +139,7 @@ def breaker_states() -> list[BreakerState] | None:
     return sorted(states, key=lambda s: (s.state == pybreaker.STATE_CLOSED, s.guard.name))
 
 
-def _state_of(text: bytes) -> BreakerState | None:
+def _state_of(text: bytes | str) -> BreakerState | None:
     found = json.loads(text)
     guard = Guard(found["key"], found["name"], found["channel"])
     storage = _breaker_of(guard)._state_storage

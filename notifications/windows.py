@@ -24,7 +24,8 @@ def last_window(key: BundleKey) -> Window | None:
         return None
     if found is None:
         return None
-    sent_at, _, seconds = found.decode().partition(" ")
+    text = found.decode() if isinstance(found, bytes) else found
+    sent_at, _, seconds = text.partition(" ")
     return Window(float(sent_at), float(seconds))
 
 

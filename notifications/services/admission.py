@@ -6,11 +6,15 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 
+from notifications import breakers
+from notifications.breakers import Guard
 from notifications.bundling import key_of, next_window
 from notifications.channels.base import Channel, Page, Postponed
 from notifications.limits import channel_slot
 from notifications.models import Notification
 from notifications.models.preferences import URL_CHANNELS
+from notifications.providers import PROVIDERS
+from notifications.providers.base import ProviderConfig
 from notifications.services.claims import LAST_TURN
 from notifications.turns import FIRST
 from notifications.windows import keep_window, last_window
@@ -24,8 +28,15 @@ _full_until: dict[tuple[str, bool], float] = {}
 class Door:
     """Lets parcels of one channel through, or says how long they wait."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, accounts: Sequence[ProviderConfig]) -> None:
         self.channel = channel
+        # Those with a breaker of their own; the hosts of webhooks are known only later.
+        self.guards = [
+            Guard(account.key, account.name, channel.name)
+            for account in accounts
+            if not PROVIDERS[account.kind].is_built_in
+        ]
+        self.has_hosts = len(self.guards) < len(accounts)
 
     def max_turn(self) -> int | None:
         """Up to which turn pages are worth claiming now; None: none are."""
@@ -42,6 +53,8 @@ class Door:
         first = parcel[0]
         if first.cannot_send:
             return None
+        if (until := self._shut_until(now)) is not None:
+            return _postponed(Wait.BREAKER, until)
         key = key_of(first) if self.channel.gathers and settings.BUNDLE_SECONDS else None
         window = None
         # What was sent already, perhaps, is not gathered anew.
@@ -57,6 +70,13 @@ class Door:
         if key is not None and window is not None:
             keep_window(key, window)
         return None
+
+    def _shut_until(self, now: float) -> float | None:
+        """When the first account may be tried again, while all of them are left alone."""
+        if self.has_hosts or not self.guards:
+            return None
+        untils = [breakers.shut_until(guard, now=now) for guard in self.guards]
+        return None if None in untils else min(until for until in untils if until is not None)
 
     def _full(self, until: float, is_first: bool) -> Postponed:
         if self.channel.name in URL_CHANNELS:

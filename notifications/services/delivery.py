@@ -22,7 +22,7 @@ from notifications.providers.base import ProviderConfig
 from notifications.services.accounts import accounts_for
 from notifications.services.admission import Door
 from notifications.services.claims import Claim, claim
-from notifications.services.holding import hold_address, hold_channel, mark_bundles
+from notifications.services.holding import hold_address, hold_channel, mark_bundles, mark_channel
 from notifications.services.outcomes import Outcome, record_outcomes
 from notifications.services.routing import Route, send_message
 
@@ -111,7 +111,7 @@ class _Run:
         if time.monotonic() < self.looks_at:
             return
         self.looks_at = 0.0
-        door = Door(self.channel)
+        door = Door(self.channel, self.accounts)
         mates = MAX_PAGES if self.channel.gathers and settings.BUNDLE_SECONDS else 0
         while (free := self.channel.parallel - self.under_way) > 0:
             max_turn = door.max_turn()
@@ -168,7 +168,9 @@ class _Run:
             if postponed.is_for_address:
                 hold_address(channel=self.channel.name, address=address, postponed=postponed)
             elif postponed.wait == Notification.Wait.LIMIT:
-                hold_channel(channel=self.channel.name)
+                mark_channel(channel=self.channel.name)
+            elif postponed.wait == Notification.Wait.BREAKER and len(self.accounts) == 1:
+                hold_channel(channel=self.channel.name, postponed=postponed)
 
     def _record(self, sent: Sequence[Sent]) -> None:
         if not sent:

@@ -5,11 +5,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from notifications.channels.base import Page, Postponed
 from notifications.models import Notification
+from notifications.services.outcomes import BREAKER_PATIENCE
 from notifications.turns import FIRST
 
 _MARK_BUNDLES = """
@@ -42,7 +44,23 @@ def hold_address(*, channel: str, address: str, postponed: Postponed) -> int:
     return due.update(due_at=Now() + wait, waits_for=postponed.wait)
 
 
-def hold_channel(*, channel: str) -> int:
+def hold_channel(*, channel: str, postponed: Postponed) -> int:
+    """Let everything that is due on a channel wait for its only provider.
+
+    Not what has waited for BREAKER_PATIENCE: that is claimed, and takes the next way.
+    """
+    wait = max(postponed.until - timezone.now(), timedelta())
+    delay = ExpressionWrapper(F("delay_minutes") * timedelta(minutes=1), DurationField())
+    due = Notification.objects.filter(
+        channel=channel,
+        state=Notification.State.PENDING,
+        due_at__lte=Now(),
+        created_at__gt=Now() - delay - BREAKER_PATIENCE,
+    )
+    return due.update(due_at=Now() + wait, waits_for=postponed.wait)
+
+
+def mark_channel(*, channel: str) -> int:
     """Say of everything due but first pages that it waits for a slot; it stays due."""
     return Notification.objects.filter(
         channel=channel,

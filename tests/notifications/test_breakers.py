@@ -11,6 +11,7 @@ from pytest_django import Settings
 from incidents.models import Incident, TimelineEntry
 from notifications import breakers
 from notifications.breakers import Guard
+from notifications.channels import CHANNELS
 from notifications.channels.base import DeliveryError, Message
 from notifications.models import Notification
 from notifications.providers import PROVIDERS
@@ -161,6 +162,26 @@ def test_a_page_that_waited_for_minutes_takes_the_next_way(
     said = TimelineEntry.objects.filter(incident=incident).first()
     assert said is not None
     assert "failing for minutes" in said.message
+
+
+def test_while_the_only_provider_is_left_alone_everything_waits_and_nothing_is_rendered(
+    mailbox: Mailbox, incident: Incident, monkeypatch: pytest.MonkeyPatch
+):
+    for _ in range(3):
+        breakers.report(Guard("env:smtp", "Mail server", "email"), error="Answered 421.")
+    pages = NotificationFactory.create_batch(CHANNELS["email"].parallel + 5, incident=incident)
+    old = NotificationFactory(incident=incident, channel="email")
+    Notification.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(minutes=9))
+    monkeypatch.setattr(CHANNELS["email"], "render", None)
+
+    deliver_due(channel="email")
+
+    waiting = Notification.objects.filter(pk__in=[page.pk for page in pages])
+    assert set(waiting.values_list("state", "waits_for")) == {(State.PENDING, Wait.BREAKER)}
+    assert waiting.filter(due_at__lte=timezone.now()).count() == 0
+    old.refresh_from_db()
+    assert old.state == State.FAILED
+    assert mailbox.mails == []
 
 
 class Flaky(Provider):
