@@ -19,6 +19,7 @@ from notifications.models import ChatAccount, ContactMethod, Notification, Poste
 from notifications.services.delivery import deliver_due
 from notifications.services.outbox import PageRequest, queue_pages
 from notifications.services.post_edits import edit_posts
+from notifications.services.provider_trials import find_config, try_account
 from notifications.services.telegram_accounts import offer_telegram_link
 from opsknight.models import User
 from tests.factories import DestinationFactory, IncidentFactory
@@ -449,6 +450,25 @@ def test_a_body_that_is_too_large_is_refused():
 
 
 # Setting up
+
+
+def test_an_administrator_tries_the_bot(alice: User, telegram: Telegram):
+    telegram.chats.add(str(GROUP))
+    bot = find_config("env:telegram")
+
+    answer = try_account(config=bot, channel="telegram", address=str(GROUP), actor=alice)
+
+    assert answer.was_taken
+    assert "Alice tries whether Telegram works" in telegram.messages[str(GROUP), 1]["text"]
+
+
+def test_an_administrator_is_told_what_telegram_refuses(alice: User, telegram: Telegram):
+    bot = find_config("env:telegram")
+
+    answer = try_account(config=bot, channel="telegram", address="12345", actor=alice)
+
+    assert not answer.was_taken
+    assert answer.text == "Telegram: Bad Request: chat not found"
 
 
 def test_the_command_tells_telegram_where_updates_go(telegram: Telegram):
