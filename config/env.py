@@ -326,3 +326,21 @@ def send_limits(text: str) -> dict[str, int]:
             )
         limits[channel.strip()] = int(number)
     return limits
+
+
+def phone_pace(text: str) -> list[tuple[int, int]]:
+    """Messages and minutes of each rate, `3/15,18/60`: three at once, then evenly up to 18 an hour.
+
+    Raises ImproperlyConfigured unless both numbers of a rate are larger than those before.
+    """
+    rates: list[tuple[int, int]] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        count, _, minutes = part.partition("/")
+        is_rate = count.isdecimal() and minutes.isdecimal() and int(minutes) > 0
+        last = rates[-1] if rates else (0, 0)
+        if not is_rate or int(count) <= last[0] or int(minutes) <= last[1]:
+            raise ImproperlyConfigured(
+                "OPSKNIGHT_PHONE_PACE: write <messages>/<minutes>, slower ones last: 3/15,18/60."
+            )
+        rates.append((int(count), int(minutes)))
+    return rates

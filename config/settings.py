@@ -16,6 +16,7 @@ from config.env import (
     local_url,
     mail_domain,
     one_of,
+    phone_pace,
     provider_settings,
     read_secrets,
     send_limits,
@@ -204,6 +205,8 @@ SEND_LIMITS = send_limits(env.str("OPSKNIGHT_SEND_LIMITS", default=""))
 # Further pages of one service to one person are gathered for a second, then for ever longer, up to
 # this; 0: each is a message of its own.
 BUNDLE_SECONDS = env.int("OPSKNIGHT_BUNDLE_SECONDS", default=30)
+# How often a telephone is told of further pages of one service: messages, minutes.
+PHONE_PACE = phone_pace(env.str("OPSKNIGHT_PHONE_PACE", default=""))
 # An account at a provider, or the host of a webhook, that failed so often in a row is left alone
 # for so long; 0: never.
 BREAKER_FAILURES = env.int("OPSKNIGHT_BREAKER_FAILURES", default=5)

@@ -5,7 +5,7 @@ Redis is away there are no limits: pages go out.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
 
@@ -75,30 +75,3 @@ def _limiter_on(pool: ConnectionPool) -> MovingWindowRateLimiter:
     prefix = f"{settings.REDIS_PREFIX}limits"
     storage = RedisStorage(settings.REDIS_URL, connection_pool=pool, key_prefix=prefix)
     return MovingWindowRateLimiter(storage)
-
-
-# The pace at which one address hears of one service
-
-
-class Rate:
-    """At most `count` messages in `seconds`; `is_smooth`: what a slower burst before it has left
-    is spread evenly over the rest of the time."""
-
-    def __init__(self, count: int, seconds: float, *, is_smooth: bool = False) -> None:
-        self.count, self.seconds, self.is_smooth = count, seconds, is_smooth
-
-
-def earliest_at(sent_at: Iterable[float], rates: list[Rate], *, now: float) -> float:
-    """When the next message may go, given when earlier ones went. Never starves: rates only look
-    back as far as they reach."""
-    ordered, at = sorted(sent_at), now
-    before: Rate | None = None
-    for rate in rates:
-        recent = [sent for sent in ordered if sent > at - rate.seconds]
-        if len(recent) >= rate.count:
-            at = max(at, recent[-rate.count] + rate.seconds)
-        if rate.is_smooth and before is not None and len(recent) > before.count:
-            pause = (rate.seconds - before.seconds) / (rate.count - before.count)
-            at = max(at, recent[-1] + pause)
-        before = rate
-    return at

@@ -12,7 +12,8 @@ from notifications.bundling import key_of, next_window
 from notifications.channels.base import Channel, Page, Postponed
 from notifications.limits import channel_slot
 from notifications.models import Notification
-from notifications.models.preferences import URL_CHANNELS
+from notifications.models.preferences import PHONE_CHANNELS, URL_CHANNELS
+from notifications.pacing import keep_sent, paced_until
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig
 from notifications.services.claims import LAST_TURN
@@ -64,11 +65,18 @@ class Door:
             if window is None and last is not None:
                 return _postponed(Wait.BUNDLE, last.ends_at)
         is_first = any(page.turn == FIRST for page in parcel)
+        is_paced = key is not None and self.channel.name in PHONE_CHANNELS
+        if key is not None and is_paced and not is_first:
+            paced = paced_until(key, now=now)
+            if paced is not None:
+                return _postponed(Wait.LIMIT, paced, is_for_address=False)
         until = channel_slot(self.channel.name, first.address, is_first=is_first, now=now)
         if until is not None:
             return self._full(until, is_first)
         if key is not None and window is not None:
             keep_window(key, window)
+        if key is not None and is_paced:
+            keep_sent(key, now=now)
         return None
 
     def _shut_until(self, now: float) -> float | None:

@@ -14,8 +14,8 @@ from incidents.models import Incident, Service, TimelineEntry
 from incidents.services.lifecycle import acknowledge_incidents, resolve_incidents
 from notifications.bundling import BundleKey, Window
 from notifications.channels import CHANNELS
-from notifications.limits import Rate, earliest_at
 from notifications.models import DeliveryAttempt, Notification
+from notifications.pacing import Rate, earliest_at, keep_sent
 from notifications.services import admission
 from notifications.services.accounts import accounts_for
 from notifications.services.claims import claim_pages
@@ -260,6 +260,30 @@ def test_d10_three_at_once_then_one_every_three_minutes():
         sent.append(earliest_at(sent, rates, now=sent[-1] if sent else 0.0))
 
     assert [at / minute for at in sent] == [0, 0, 0, 15, 18, 21]
+
+
+def test_d10_a_telephone_is_left_in_peace_about_a_service_but_not_about_its_first_pages(
+    gathering: None, settings: Settings, bob: User
+):
+    settings.PHONE_PACE = [(3, 15), (18, 60)]
+    method = ContactMethodFactory(user=bob, channel="sms", address="+491511234567")
+    service = ServiceFactory()
+    values = {"channel": "sms", "address": method.address, "contact_method": method}
+    for seconds in (300, 200, 100):
+        keep_sent(
+            BundleKey("sms", method.address, False, bob.pk, service.pk), now=time.time() - seconds
+        )
+    more = page_for(bob, service, MORE, **values)
+    look_once("sms")
+    first = page_for(bob, service, **values)
+    other = page_for(bob, ServiceFactory(), MORE, **values)
+
+    look_once("sms")
+
+    more.refresh_from_db()
+    assert more.waits_for == Wait.LIMIT
+    assert 590 < (more.due_at - timezone.now()).total_seconds() <= 600
+    assert State.PENDING not in states([first, other])
 
 
 # Limits
