@@ -58,12 +58,12 @@ class NewContactMethodSerializer(ModelSerializer):
         read_only_fields = ("verified_at", "secret")
 
 
-class ContactMethodChangeSerializer(serializers.Serializer[Any]):
+class ContactMethodChangeSerializer(ModelSerializer):
     """What can be changed of an address; `enabled` takes a broken one into use again."""
 
-    label = Text(required=False, allow_blank=True, max_length=100)
-    enabled = serializers.BooleanField(required=False)
-    status_updates = serializers.BooleanField(required=False)
+    class Meta:
+        model = ContactMethod
+        fields = ("label", "enabled", "status_updates")
 
 
 class CodeSerializer(serializers.Serializer[Any]):

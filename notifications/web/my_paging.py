@@ -143,7 +143,7 @@ def _lists(user: User, ways: Mapping[int, Way], bound: RuleForm | None) -> list[
     return [
         RuleList(
             urgency=urgency,
-            title=urgency.label,
+            title=str(urgency.label),
             rules=[(r, ways[r.contact_method_id]) for r in rules if r.urgency == urgency],
             form=bound if bound is not None and wrong == urgency else RuleForm(user, urgency),
         )

@@ -13,7 +13,7 @@ from escalations.services.manual import escalate_incidents
 from escalations.services.policy_steps import StepInput, TargetInput
 from incidents.models import Incident, Service
 from incidents.services.lifecycle import acknowledge_incidents
-from notifications.models import Notification
+from notifications.models import Absence, Notification, PagingPreferences
 from opsknight.models import Team, User
 from tests.escalations.walk import MINUTE, escalating, policy_of, take_all, timer
 from tests.factories import (
@@ -223,3 +223,41 @@ def test_queries_of_a_plan_do_not_grow_with_its_steps(
     # schedules (7); users; who is away, their preferences, their rules.
     assert len(queries) == 14
     assert LayerMember.objects.exists()
+
+
+def test_who_is_away_is_told_with_the_substitutes_ways(bob: User, eve: User, now: datetime) -> None:
+    Absence.objects.create(
+        user=bob, substitute=eve, begins_at=now - MINUTE, ends_at=now + 60 * MINUTE
+    )
+    hook = ContactMethodFactory(user=eve, channel="webhook", address="https://x.example.com/")
+    NotificationRuleFactory(contact_method=hook)
+
+    (moment,) = dry_run(policy_of((0, [bob])), now, "high")
+
+    ((_, ways),) = moment.heard
+    assert [way.channel for way in ways] == ["webhook"]
+    assert any("Eve is paged in place of Bob" in note for note in moment.notes)
+
+
+def test_the_urgency_decides_which_rules_are_told(bob: User, now: datetime) -> None:
+    method = ContactMethodFactory(user=bob, channel="sms", address="+436641234567")
+    NotificationRuleFactory(contact_method=method, urgency="other", delay_minutes=5)
+
+    (moment,) = dry_run(policy_of((0, [bob])), now, "high")
+    (calm, *_) = dry_run(policy_of((0, [bob])), now, "low")
+
+    assert [way.channel for way in moment.heard[0][1]] == ["email"]
+    assert [(way.channel, way.wait_minutes) for way in calm.heard[0][1]] == [("sms", 5)]
+    assert calm.problems == ("Bob has no immediate way to be paged",)
+
+
+def test_quiet_hours_are_told_and_hold_nothing_up_that_may_wait(bob: User, now: datetime) -> None:
+    night = now.replace(hour=2, minute=0, second=0, microsecond=0)
+    PagingPreferences.objects.create(
+        user=bob, quiet_up_to="low", quiet_from=time(1), quiet_until=time(7)
+    )
+
+    (moment,) = dry_run(policy_of((0, [bob])), night, "low")
+
+    assert moment.heard[0][1][0].held_until == night.replace(hour=7)
+    assert moment.problems == ()
