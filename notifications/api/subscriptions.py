@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
@@ -93,7 +93,7 @@ class SubscriptionViewSet(ApiViewSet):
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change the events, the template, or whether it is used; the rest stays."""
         row = get_subscription_to_change_for(self.actor, int(pk))
-        values = cast(dict[str, Any], self.parsed(partial=True))
+        values = self.parsed(partial=True)
         subscriptions.update_subscription(
             subscription=row,
             values=cast(SubscriptionValues, values),

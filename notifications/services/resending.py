@@ -5,6 +5,7 @@ from secrets import token_hex
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from notifications.models import EventSubscription, Notification
 from notifications.models.preferences import Channel
@@ -56,10 +57,7 @@ def resend_message(
 
 def resends_of(message: Notification) -> list[Notification]:
     """What was sent because somebody sent this one again, newest first."""
-    rows = Notification.objects.filter(
-        incident_id=message.incident_id, cause__startswith=f"again:{message.pk}:"
-    )
-    return list(rows.defer("details", "text").order_by("-pk")[:10])
+    return list(_repetitions(message).defer("details", "text").order_by("-pk")[:10])
 
 
 def why_not_again(message: Notification) -> str:
@@ -68,14 +66,15 @@ def why_not_again(message: Notification) -> str:
         return "Codes are not sent again. Ask for a new one."
     if not is_repeatable(message):
         return f"This message is {message.get_state_display().lower()}."
-    again = Notification.objects.filter(
-        incident_id=message.incident_id,
-        cause__startswith=f"again:{message.pk}:",
-        state__in=Notification.UNFINISHED,
-    )
-    if again.exists():
+    if _repetitions(message).filter(state__in=Notification.UNFINISHED).exists():
         return "It is on its way again already."
     return _why_not_there(message) or _why_not_wanted(message)
+
+
+def _repetitions(message: Notification) -> QuerySet[Notification]:
+    return Notification.objects.filter(
+        incident=message.incident, cause__startswith=f"again:{message.pk}:"
+    )
 
 
 def is_repeatable(message: Notification) -> bool:
@@ -144,7 +143,7 @@ def _details_of(message: Notification) -> dict[str, Any]:
     """An event has the template that its subscription has now: it may have been mended."""
     details: dict[str, Any] = dict(message.details)
     if message.reason == Reason.EVENT:
-        kept = EventSubscription.objects.filter(pk=details.get("subscription")).first()
+        kept = EventSubscription.objects.filter(pk=details.get("subscription") or 0).first()
         if kept is not None:
             details["template"] = kept.template
     return details

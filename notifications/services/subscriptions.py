@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from django.db import transaction
 
@@ -71,7 +71,7 @@ def update_subscription(
     What is followed, and where to, stays: make another one.
     """
     for name in ("destination", "service", "team"):
-        if name in values and values[name] != getattr(subscription, name):  # type: ignore[literal-required]
+        if name in values and values[name] != getattr(subscription, name):
             message = "This cannot be changed. Make another subscription."
             raise InvalidInput(message, fields={name: [message]})
     save_changes(
@@ -123,7 +123,7 @@ def _checked(values: SubscriptionValues, destination: Destination) -> Subscripti
         checked["events"] = [name for name in LABELS if name in values["events"]]
     if values.get("template"):
         _check_template(values["template"], destination)
-    return SubscriptionValues(**checked)  # type: ignore[typeddict-item]
+    return cast(SubscriptionValues, checked)
 
 
 def _check_template(template: str, destination: Destination) -> None:
