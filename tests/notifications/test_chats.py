@@ -344,6 +344,34 @@ def test_a_chat_that_falls_silent_may_have_shown_the_message(kind: str, room: Ro
     assert caught.value.may_have_arrived
 
 
+def test_a_slow_chat_is_given_up_in_time(kind: str, room: Room, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("notifications.providers.user_urls.SEND_SECONDS", 0.3)
+    room[0].faults.append(Reply(delay=3))
+
+    with pytest.raises(DeliveryError) as caught:
+        carry(kind, page_to_place(kind, room[1]))
+
+    assert caught.value.may_have_arrived
+
+
+def test_a_chat_without_tls_where_it_should_be_gets_nothing(kind: str, room: Room):
+    with pytest.raises(DeliveryError) as caught:
+        carry(kind, page_to_place(kind, room[1].replace("http://", "https://")))
+
+    assert caught.value.provider_is_down
+    assert not caught.value.may_have_arrived
+    assert room[0].requests == []
+
+
+def test_an_answer_that_is_cut_off_leaves_open_whether_it_arrived(kind: str, room: Room):
+    room[0].faults.append(Reply(200, b'{"id": "1", "name": "x"}', cut_after=3))
+
+    with pytest.raises(DeliveryError) as caught:
+        carry(kind, page_to_place(kind, room[1]))
+
+    assert caught.value.may_have_arrived
+
+
 def test_ten_megabytes_of_answer_are_not_read(kind: str, room: Room):
     room[0].faults.append(Reply(500, b"x" * 10_000_000))
 
