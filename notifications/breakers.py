@@ -106,7 +106,8 @@ def _open_until(guard: Guard) -> float | None:
             _clean_until[_name(guard.key)] = time.monotonic() + CLEAN_SECONDS
         return None
     opened_at: datetime | None = breaker._state_storage.opened_at
-    return (opened_at.timestamp() if opened_at else 0.0) + settings.BREAKER_SECONDS
+    since = opened_at.timestamp() if opened_at else 0.0
+    return since + float(settings.BREAKER_SECONDS)
 
 
 def report(guard: Guard, *, error: str = "") -> None:

@@ -135,7 +135,7 @@ def claim(*, channel: str, limit: int, mates: int = 0, max_turn: int = LAST_TURN
     that nobody needs any more are cancelled on the way. Two queries; up to three more when
     something was cancelled or a worker had died.
     """
-    values = {
+    values: dict[str, str | int] = {
         "channel": channel,
         "limit": limit,
         "lease": LEASE_SECONDS,
