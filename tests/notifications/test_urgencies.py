@@ -551,3 +551,52 @@ def test_two_absences_do_not_overlap(bob: User, carol: User, eve: User):
 
     with pytest.raises(Conflict):
         away(bob, eve)
+
+
+# Ways that fail
+
+
+def test_a_failed_way_does_not_end_the_quiet_of_the_next_one(
+    mailbox: Mailbox, incident: Incident, bob: User
+):
+    Incident.objects.filter(pk=incident.pk).update(urgency="low")
+    rule(bob, "first@home.example", "other")
+    rule(bob, "second@home.example", "other", 60)
+    page(incident, bob)
+    morning = timezone.now() + 8 * HOUR
+    second = Notification.objects.filter(delay_minutes=60)
+    second.update(due_at=morning, waits_for=Notification.Wait.QUIET)
+    mailbox.rcpt_answers = ["550 5.1.1 No such user"]
+
+    deliver_due(channel="email")
+
+    assert second.get().due_at == morning
+    assert messages(incident)[-1].endswith("Trying by e-mail when quiet hours end.")
+
+
+def test_the_last_way_of_a_substitute_stays_one(
+    mailbox: Mailbox, incident: Incident, bob: User, carol: User
+):
+    rule(carol, "carol@home.example")
+    Absence.objects.create(
+        user=bob, substitute=carol, begins_at=timezone.now() - HOUR, ends_at=timezone.now() + HOUR
+    )
+    page(incident, bob)
+    mailbox.rcpt_answers = ["550 5.1.1 No such user"]
+
+    deliver_due(channel="email")
+
+    row = Notification.objects.get(incident=incident, address="carol@example.com")
+    assert (row.user, row.in_place_of) == (carol, bob)
+
+
+def test_the_owner_of_a_refused_address_is_told(mailbox: Mailbox, incident: Incident, bob: User):
+    rule(bob, "gone@home.example")
+    page(incident, bob)
+    mailbox.rcpt_answers = ["550 5.1.1 No such user"]
+
+    deliver_due(channel="email")
+
+    notice = Notification.objects.get(user=bob, channel="in_app", incident=None)
+    assert notice.subject == "You are not paged any more: E-mail gone@home.example"
+    assert "No such user" in notice.text
