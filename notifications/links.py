@@ -6,14 +6,16 @@ same page always has the same links: a repetition of a message must not differ f
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 
-from notifications.channels.base import Page
 from opsknight.errors import NotFound
+
+if TYPE_CHECKING:  # channels put links into their messages: they import this module
+    from notifications.channels.base import Page
 
 LinkAction: TypeAlias = Literal["acknowledge", "resolve"]
 
@@ -28,7 +30,7 @@ class SignedAnswer:
     action: LinkAction
 
 
-def answer_url(page: Page, action: LinkAction) -> str:
+def answer_url(page: "Page", action: LinkAction) -> str:
     """The address that answers the page at one tap, good for 7 days after it was sent.
 
     Empty where nobody can answer: a notice is about no incident, a destination is no person.

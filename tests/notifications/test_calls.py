@@ -343,9 +343,9 @@ def test_a_call_is_read_in_the_language_of_the_account(
     assert 'language="de-DE"' in ring(twilio).form["Twiml"]
 
 
-@pytest.mark.parametrize("token", ["", "x", signing.dumps([1], salt="something.else")])
-def test_a_token_that_is_not_of_a_call_leads_nowhere(token: str):
-    assert read_call(token) == []
+def test_a_token_that_is_not_of_a_call_leads_nowhere():
+    for token in ("", "x", signing.dumps([1], salt="something.else")):
+        assert read_call(token) == []
 
 
 def test_a_forged_token_in_a_signed_request_does_nothing(
