@@ -3,8 +3,9 @@
 from datetime import UTC
 from typing import Any, Final
 
-from incidents.models import TimelineEntry
+from incidents.models import Incident, TimelineEntry
 from notifications.channels.base import Event
+from notifications.models import Destination
 
 Kind = TimelineEntry.Kind
 
@@ -49,3 +50,10 @@ def event_of(entry: TimelineEntry) -> Event:
         message=entry.message,
         actor=actor,
     )
+
+
+def may_hear_of(destination: Destination, incident: Incident) -> bool:
+    """Of private incidents only places of the service's own team hear."""
+    if incident.visibility != Incident.Visibility.PRIVATE:
+        return True
+    return destination.team_id is not None and destination.team_id == incident.service.team_id

@@ -17,8 +17,9 @@ from notifications.channels.base import (
     Person,
     Place,
 )
+from notifications.events import may_hear_of
 from notifications.health import Health, health_of
-from notifications.models import Notification
+from notifications.models import Destination, Notification
 from notifications.services.posts import with_chat_facts
 from notifications.services.reply_codes import with_reply_codes
 from notifications.services.settling import (
@@ -241,7 +242,7 @@ def _obstacle(row: Notification) -> str:
     if row.attempts >= MAX_ATTEMPTS:
         return "Every attempt ended without an answer."
     if row.destination is not None:
-        return "" if row.destination.enabled else "This destination is switched off."
+        return _place_obstacle(row, row.destination)
     if row.channel == "in_app":
         return ""
     if row.contact_method_id is not None:
@@ -249,6 +250,16 @@ def _obstacle(row: Notification) -> str:
     if row.user is None or row.address != row.user.email:
         return "This contact method was removed."
     return ""
+
+
+def _place_obstacle(row: Notification, place: Destination) -> str:
+    """Why the destination cannot be used; teams change, and private incidents stay private."""
+    if not place.enabled:
+        return "This destination is switched off."
+    if row.reason != Notification.Reason.EVENT or row.incident is None:
+        return ""
+    is_allowed = may_hear_of(place, row.incident)
+    return "" if is_allowed else "The incident is private: only places of its team hear of it."
 
 
 def _method_obstacle(row: Notification) -> str:

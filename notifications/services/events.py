@@ -13,9 +13,9 @@ from django.db import connection, transaction
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
-from incidents.models import Incident, TimelineEntry
-from notifications.events import EVENTS, event_of
-from notifications.models import Destination, EventCursor, EventSubscription, Notification
+from incidents.models import TimelineEntry
+from notifications.events import EVENTS, event_of, may_hear_of
+from notifications.models import EventCursor, EventSubscription, Notification
 from notifications.services.nudging import wake_channels
 from notifications.turns import turn_of
 
@@ -133,13 +133,6 @@ def _fits(subscription: EventSubscription, entry: TimelineEntry) -> bool:
     return entry.at >= subscription.created_at and may_hear_of(
         subscription.destination, entry.incident
     )
-
-
-def may_hear_of(destination: Destination, incident: Incident) -> bool:
-    """Of private incidents only places of the service's own team hear."""
-    if incident.visibility != Incident.Visibility.PRIVATE:
-        return True
-    return destination.team_id is not None and destination.team_id == incident.service.team_id
 
 
 def _row(entry: TimelineEntry, subscription: EventSubscription, now: datetime) -> Notification:

@@ -7,9 +7,9 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from notifications.events import may_hear_of
 from notifications.models import EventSubscription, Notification
 from notifications.models.preferences import Channel
-from notifications.services.events import may_hear_of
 from notifications.services.nudging import wake_channels
 from notifications.services.settling import WANTED
 from notifications.turns import turn_of

@@ -190,6 +190,20 @@ def test_the_own_team_hears_of_private_incidents(service: Service, hook: Destina
     assert told(hook) == ["incident.note"]
 
 
+def test_a_place_that_left_the_team_hears_nothing_private_that_still_waits(
+    service: Service, hook: Destination, endpoint: Endpoint
+):
+    follow(hook, service=service)
+    note(IncidentFactory(service=service, visibility="private"))
+    tell()
+    Destination.objects.filter(pk=hook.pk).update(team=TeamFactory())
+
+    deliver_due(channel="webhook")
+
+    row = Notification.objects.get()
+    assert (row.state, "private" in row.last_error, endpoint.requests) == (State.FAILED, True, [])
+
+
 def test_events_of_an_incident_that_is_over_are_still_sent(
     service: Service, hook: Destination, endpoint: Endpoint
 ):
