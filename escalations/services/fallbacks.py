@@ -18,7 +18,7 @@ from incidents.models import Incident, TimelineEntry
 from incidents.services.lifecycle import resolve_incidents
 from incidents.services.timeline import build_entry
 from notifications.models import Notification
-from notifications.services.outbox import PageRequest, queue_pages
+from notifications.services.outbox import PageRequest, Queued, queue_pages
 
 Kind = TimelineEntry.Kind
 
@@ -58,8 +58,8 @@ def page_fallbacks(
         requests += page_requests(one.run, found, cause)
         chosen.append((one.incident.pk, found))
         one.run.has_fallen_back = True
-    unreachable = queue_pages(requests=requests, now=now)
-    return [_fallback_entry(pk, found, unreachable, now, why) for pk, found in chosen]
+    queued = queue_pages(requests=requests, now=now)
+    return [_fallback_entry(pk, found, queued, now, why) for pk, found in chosen]
 
 
 def page_fallback(*, incident: Incident, cause: str, now: datetime) -> list[TimelineEntry]:
@@ -71,8 +71,8 @@ def page_fallback(*, incident: Incident, cause: str, now: datetime) -> list[Time
     )
     found = _fallback_of(incident, fallback, directory, load_administrators())
     run = EscalationRun(incident=incident, is_multi_ack=False)
-    unreachable = queue_pages(requests=page_requests(run, found, cause), now=now)
-    return [_fallback_entry(incident.pk, found, unreachable, now, "")]
+    queued = queue_pages(requests=page_requests(run, found, cause), now=now)
+    return [_fallback_entry(incident.pk, found, queued, now, "")]
 
 
 def _live_fallback(incident: Incident) -> TargetSnapshot | None:
@@ -102,12 +102,15 @@ def _fallback_of(
 def _fallback_entry(
     incident_id: int,
     found: Sequence[Found],
-    unreachable: set[tuple[int, int]],
+    queued: Queued,
     now: datetime,
     why: str,
 ) -> TimelineEntry:
+    found = wording.with_stand_ins(found, incident_id, queued.stand_ins)
     people = [person.id for one in found for person in one.people]
-    problems = wording.problems_of(found, {pk for pk in people if (incident_id, pk) in unreachable})
+    problems = wording.problems_of(
+        found, {pk for pk in people if (incident_id, pk) in queued.unreached}
+    )
     data: dict[str, Any] = {"fallback": True}
     if not people:
         message = f"nobody could be paged instead, because {'; '.join(problems)}"

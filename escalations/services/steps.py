@@ -198,10 +198,11 @@ def _page(turns: Sequence[Turn], now: datetime) -> None:
         requests += page_requests(turn.due.run, turn.found, turn.cause, before[service_id])
         before[service_id] += 1
         turn.due.run.last_cause = turn.cause
-    unreachable = queue_pages(requests=requests, now=now)
+    queued = queue_pages(requests=requests, now=now)
     for turn in turns:
         incident_id = turn.due.incident.pk
-        turn.unreachable = {pk for pk in turn.people if (incident_id, pk) in unreachable}
+        turn.unreachable = {pk for pk in turn.people if (incident_id, pk) in queued.unreached}
+        turn.found = wording.with_stand_ins(turn.found, incident_id, queued.stand_ins)
 
 
 def _entry_of(turn: Turn, now: datetime) -> TimelineEntry:

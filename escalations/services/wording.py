@@ -1,6 +1,7 @@
 """The sentences that the engine writes on timelines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from escalations.services.recipients import Found, Person
@@ -35,6 +36,26 @@ def names_of(found: Iterable[Found], unreachable: set[int]) -> str:
         if one.place is not None:
             parts.append(one.place.name)
     return ", ".join(dict.fromkeys(parts))
+
+
+def with_stand_ins(
+    found: Sequence[Found], incident_id: int, stand_ins: Mapping[tuple[int, int], str]
+) -> list[Found]:
+    """The same with those who are away named after who is paged: "Carol in place of Bob"."""
+    if not stand_ins:
+        return list(found)
+    return [
+        replace(
+            one,
+            people=tuple(
+                Person(person.id, f"{name} in place of {person.name}")
+                if (name := stand_ins.get((incident_id, person.id)))
+                else person
+                for person in one.people
+            ),
+        )
+        for one in found
+    ]
 
 
 def _listed(people: Sequence[Person]) -> str:

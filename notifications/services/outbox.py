@@ -1,7 +1,7 @@
 """Writes pages into the outbox, in the transaction of what caused them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -34,9 +34,16 @@ class PageRequest:
     needs_own_ack: bool = False  # see Notification.needs_own_ack; a person's only
 
 
-def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> set[tuple[int, int]]:
-    """Write the pages of all requests; returns whom nothing reaches at once, without the app, as
-    pairs of incident and person.
+@dataclass(frozen=True)
+class Queued:
+    """What became of requests; people are told apart by incident: (incident id, person's id)."""
+
+    unreached: frozenset[tuple[int, int]] = frozenset()  # nothing reaches them at once but the app
+    stand_ins: Mapping[tuple[int, int], str] = field(default_factory=dict)  # who is paged instead
+
+
+def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> Queued:
+    """Write the pages of all requests; returns whom nothing reaches and who is replaced.
 
     The caller holds the transaction. Asking twice for the same cause writes nothing the second
     time. A delayed way that still waits from an earlier cause is not queued again. Who is away is
@@ -46,7 +53,7 @@ def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> set[tuple[
     timeline has something to say.
     """
     if not requests:
-        return set()
+        return Queued()
     planned = _planned(requests, now)
     pages = [replace(request, user_id=plan.user_id) for request, plan in planned]
     waiting = _waiting(pages, now)
@@ -62,7 +69,8 @@ def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> set[tuple[
     wake_channels(row.channel for row in rows if row.due_at <= now)
     reached = {(r.incident_id, r.user_id) for r, plan in planned if plan.reaches}
     asked = {(r.incident_id, r.user_id) for r in requests if r.user_id is not None}
-    return asked - reached
+    stand_ins = {(r.incident_id, p.absent_id): p.name for r, p in planned if p.absent_id}
+    return Queued(frozenset(asked - reached), stand_ins)
 
 
 def _planned(requests: Iterable[PageRequest], now: datetime) -> list[tuple[PageRequest, PagePlan]]:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from escalations.models import EscalationPolicy, EscalationRun, PolicyStep
 from incidents.models import Service
 from incidents.services.lifecycle import acknowledge_incidents, unacknowledge_incident
+from notifications.models import Absence
 from opsknight.models import Team, TeamMember, User
 from tests.escalations.walk import (
     MINUTE,
@@ -367,3 +368,17 @@ def test_poison_pages_the_team_again_after_its_acknowledgement_was_withdrawn(
     take_all(back + 11 * MINUTE)
 
     assert paged(incident) == ["Bob", "Carol", "Bob", "Carol"]
+
+
+def test_a_step_names_the_substitute_of_who_is_away(
+    service: Service, bob: User, carol: User, now: datetime
+) -> None:
+    Absence.objects.create(
+        user=bob, substitute=carol, begins_at=now - MINUTE, ends_at=now + 60 * MINUTE
+    )
+    incident = escalating(service, now, policy_of((0, [bob])))
+
+    take_all(now)
+
+    assert "Step 1: paged Carol in place of Bob" in said(incident)
+    assert paged(incident) == ["Carol"]

@@ -36,7 +36,7 @@ Lost = list[tuple[int, str]]
 
 def page_place(
     incident: Incident, *places: Destination, cause: str = "step:0:0:0"
-) -> set[tuple[int, int]]:
+) -> frozenset[tuple[int, int]]:
     requests = [
         PageRequest(
             incident.pk, None, Notification.Reason.ESCALATION, cause, destination_id=place.pk
@@ -44,7 +44,7 @@ def page_place(
         for place in places
     ]
     with transaction.atomic():
-        return queue_pages(requests=requests, now=timezone.now())
+        return queue_pages(requests=requests, now=timezone.now()).unreached
 
 
 def messages(incident: Incident) -> list[str]:

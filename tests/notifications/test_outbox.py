@@ -41,7 +41,7 @@ def test_one_page_per_rule_and_a_notice_in_the_app(incident: Incident, bob: User
     hook = ContactMethodFactory(user=bob, channel="webhook", address="https://example.com/x")
     NotificationRuleFactory(contact_method=hook)
 
-    unreached = queue_pages(requests=[page(incident, bob)], now=NOW)
+    queued_now = queue_pages(requests=[page(incident, bob)], now=NOW)
 
     assert queued(bob) == [
         ("email", "a@example.com", 0),
@@ -49,32 +49,32 @@ def test_one_page_per_rule_and_a_notice_in_the_app(incident: Incident, bob: User
         ("webhook", "https://example.com/x", 0),
         ("email", "a@example.com", 30),
     ]
-    assert not unreached
+    assert not queued_now.unreached
 
 
 def test_a_person_without_rules_is_mailed_at_the_account_address(incident: Incident, bob: User):
-    unreached = queue_pages(requests=[page(incident, bob)], now=NOW)
+    queued_now = queue_pages(requests=[page(incident, bob)], now=NOW)
 
     assert queued(bob) == [("email", "bob@example.com", 0), ("in_app", "", 0)]
-    assert not unreached
+    assert not queued_now.unreached
 
 
 def test_a_person_with_delayed_rules_only_is_reported(incident: Incident, bob: User):
     NotificationRuleFactory(contact_method__user=bob, delay_minutes=5)
 
-    unreached = queue_pages(requests=[page(incident, bob)], now=NOW)
+    queued_now = queue_pages(requests=[page(incident, bob)], now=NOW)
 
-    assert unreached == {(incident.pk, bob.pk)}
+    assert queued_now.unreached == {(incident.pk, bob.pk)}
 
 
 @pytest.mark.parametrize("status", [User.Status.DISABLED, User.Status.INVITED])
 def test_nobody_is_paged_whose_account_is_not_active(incident: Incident, status: str):
     dave = UserFactory(status=status)
 
-    unreached = queue_pages(requests=[page(incident, dave)], now=NOW)
+    queued_now = queue_pages(requests=[page(incident, dave)], now=NOW)
 
     assert queued(dave) == []
-    assert unreached == {(incident.pk, dave.pk)}
+    assert queued_now.unreached == {(incident.pk, dave.pk)}
 
 
 def test_the_same_cause_twice_pages_once(incident: Incident, bob: User):

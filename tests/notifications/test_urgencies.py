@@ -46,9 +46,9 @@ def page(
     now: datetime | None = None,
     cause: str = "step:0:0:0",
     reason: Reason = Reason.ESCALATION,
-) -> set[tuple[int, int]]:
+) -> frozenset[tuple[int, int]]:
     requests = [PageRequest(incident.pk, user.pk, reason, cause) for user in users]
-    return queue_pages(requests=requests, now=now or timezone.now())
+    return queue_pages(requests=requests, now=now or timezone.now()).unreached
 
 
 def of_urgency(urgency: str) -> Incident:
