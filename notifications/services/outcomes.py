@@ -31,6 +31,7 @@ FIRST_BACKOFF = timedelta(seconds=5)
 LONGEST_BACKOFF = timedelta(minutes=5)
 # A page whose only provider has been failing for this long takes the next way.
 BREAKER_PATIENCE = timedelta(minutes=5)
+BREAKER_TRIES = 3
 MAX_DETAIL_LENGTH = 500
 
 
@@ -138,7 +139,9 @@ def _postpone(row: Notification, postponed: Postponed, now: datetime) -> None:
     """Back to wait; a page that a provider has kept for too long takes the next way."""
     waits = postponed.wait
     has_waited = now - row.created_at - timedelta(minutes=row.delay_minutes)
-    if waits == Notification.Wait.BREAKER and has_waited > BREAKER_PATIENCE:
+    # A page that quiet hours kept back is old when it is tried first.
+    was_tried_often = row.claims - row.attempts >= BREAKER_TRIES
+    if waits == Notification.Wait.BREAKER and has_waited > BREAKER_PATIENCE and was_tried_often:
         row.last_error = "Its provider has been failing for minutes."
         row.state = State.FAILED
         row.finished_at = now

@@ -151,7 +151,7 @@ def test_a_page_that_waited_for_minutes_takes_the_next_way(
             Guard(f"host:127.0.0.1:{endpoint.port}", "127.0.0.1", "webhook"), error="Answered 500."
         )
     page = hook(incident, bob, endpoint.url)
-    Notification.objects.update(created_at=timezone.now() - timedelta(minutes=6))
+    Notification.objects.update(created_at=timezone.now() - timedelta(minutes=6), claims=2)
 
     deliver_due(channel="webhook")
     deliver_due(channel="email")
@@ -164,6 +164,20 @@ def test_a_page_that_waited_for_minutes_takes_the_next_way(
     assert "failing for minutes" in said.message
 
 
+def test_a_page_that_was_kept_back_for_hours_is_not_given_up_at_its_first_try(
+    mailbox: Mailbox, incident: Incident
+):
+    for _ in range(3):
+        breakers.report(Guard("env:smtp", "Mail server", "email"), error="Answered 421.")
+    page = NotificationFactory(incident=incident, channel="email")
+    Notification.objects.update(created_at=timezone.now() - timedelta(hours=6))
+
+    deliver_due(channel="email")
+
+    page.refresh_from_db()
+    assert (page.state, page.waits_for) == (State.PENDING, Wait.BREAKER)
+
+
 def test_while_the_only_provider_is_left_alone_everything_waits_and_nothing_is_rendered(
     mailbox: Mailbox, incident: Incident, monkeypatch: pytest.MonkeyPatch
 ):
@@ -171,7 +185,9 @@ def test_while_the_only_provider_is_left_alone_everything_waits_and_nothing_is_r
         breakers.report(Guard("env:smtp", "Mail server", "email"), error="Answered 421.")
     pages = NotificationFactory.create_batch(CHANNELS["email"].parallel + 5, incident=incident)
     old = NotificationFactory(incident=incident, channel="email")
-    Notification.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(minutes=9))
+    Notification.objects.filter(pk=old.pk).update(
+        created_at=timezone.now() - timedelta(minutes=9), claims=2
+    )
     monkeypatch.setattr(CHANNELS["email"], "render", None)
 
     deliver_due(channel="email")
