@@ -15,7 +15,7 @@ from incidents.services.lifecycle import acknowledge_incidents, resolve_incident
 from notifications.bundling import BundleKey, Window
 from notifications.channels import CHANNELS
 from notifications.models import DeliveryAttempt, Notification
-from notifications.pacing import Rate, earliest_at, keep_sent
+from notifications.pacing import keep_sent
 from notifications.services import admission
 from notifications.services.accounts import accounts_for
 from notifications.services.claims import claim_pages
@@ -249,17 +249,6 @@ def test_d9_somebody_who_was_paged_half_a_minute_ago_waits_for_the_rest_of_the_m
     page.refresh_from_db()
     assert page.waits_for == Wait.BUNDLE
     assert 25 < (page.due_at - timezone.now()).total_seconds() <= 30
-
-
-def test_d10_three_at_once_then_one_every_three_minutes():
-    minute = 60.0
-    rates = [Rate(3, 15 * minute), Rate(18, 60 * minute, is_smooth=True)]
-    sent: list[float] = []
-
-    for _ in range(6):
-        sent.append(earliest_at(sent, rates, now=sent[-1] if sent else 0.0))
-
-    assert [at / minute for at in sent] == [0, 0, 0, 15, 18, 21]
 
 
 def test_d10_a_telephone_is_left_in_peace_about_a_service_but_not_about_its_first_pages(
