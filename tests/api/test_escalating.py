@@ -53,7 +53,9 @@ def test_dry_run_says_who_would_be_paged_when(
         "why": "",
         "ways": None,
     }
-    assert moments[0]["pages"][0]["ways"] == [{"channel": "email", "wait_minutes": 0}]
+    assert moments[0]["pages"][0]["ways"] == [
+        {"channel": "email", "wait_minutes": 0, "held_until": None}
+    ]
 
 
 def test_dry_run_pages_nobody(alice: Asker, body: dict[str, Any]) -> None:
