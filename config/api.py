@@ -28,10 +28,10 @@ from incidents.api.maintenance import WindowViewSet
 from incidents.api.services import IntegrationViewSet, ServiceViewSet
 from notifications.api.destinations import DestinationViewSet
 from notifications.api.me import ContactMethodViewSet, PagingPlanViewSet, RuleViewSet
-from notifications.api.push import PushSubscriptionViewSet
-from notifications.api.times_off import AbsenceViewSet, PagingPreferencesViewSet
 from notifications.api.messages import MessageViewSet
+from notifications.api.push import PushSubscriptionViewSet
 from notifications.api.subscriptions import SubscriptionViewSet
+from notifications.api.times_off import AbsenceViewSet, PagingPreferencesViewSet
 from opsknight.api.people import TeamViewSet, UserViewSet
 from opsknight.errors import error_body
 

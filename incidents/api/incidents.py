@@ -47,7 +47,8 @@ class IncidentSerializer(ModelSerializer):
             "service", "service_name", "escalation_policy", "assignee", "assignee_name", "team",
             "dedup_key", "alert_count", "last_alert_at", "is_storm", "folded_count", "firing_count",
             "is_flapping", "created_at", "updated_at", "acknowledged_at", "acknowledged_by",
-            "resolved_at", "resolved_by", "snoozed_until", "suppressed_until", "is_multi_ack", "version",
+            "resolved_at", "resolved_by", "snoozed_until", "suppressed_until",
+            "is_multi_ack", "version",
         )  # fmt: skip
         read_only_fields = fields
 

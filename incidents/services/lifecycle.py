@@ -55,8 +55,9 @@ def acknowledge_incidents(
     """Acknowledge what is triggered; idempotent. Returns the incidents that changed.
 
     `source` names what asked for it when that was no person ("API key deploy"), `via` the way of a
-    person's answer ("by SMS"). The acknowledger becomes the assignee when nobody is. Where everybody acknowledges (`is_multi_ack`), an acknowledged incident
-    takes further people's acknowledgements, each once.
+    person's answer ("by SMS"). The acknowledger becomes the assignee when nobody is. Where
+    everybody acknowledges (`is_multi_ack`), an acknowledged incident takes further people's
+    acknowledgements, each once.
     """
     now = timezone.now()
     with transaction.atomic():

@@ -47,7 +47,7 @@ class Notification(models.Model):
         BUNDLE = "bundle", "to be gathered with others"
         QUIET = "quiet", "for the end of quiet hours"
 
-    # About an incident, and nobody has to act on it: no next way is tried, no timeline speaks of it.
+    # About an incident, but nobody has to act: no next way is tried, no timeline speaks of it.
     NEWS: ClassVar[tuple[Reason, ...]] = (Reason.STATUS, Reason.EVENT)
     # States that will still change.
     UNFINISHED: ClassVar[tuple[State, ...]] = (State.PENDING, State.SENDING)

@@ -15,7 +15,6 @@ from incidents.services.intake import receive_events
 from notifications.models import ContactMethod, Notification
 from notifications.services.delivery import deliver_due
 from notifications.services.outbox import PageRequest, queue_pages
-from notifications.services.verification import enter_code
 from opsknight.models import User
 from tests.api.asking import Asker
 from tests.incidents.storms import event_of
