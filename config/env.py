@@ -295,8 +295,8 @@ def provider_settings(env: environ.Env) -> dict[str, dict[str, str]]:
     return found
 
 
-# Messages a minute; of those marked below, to each destination.
-SEND_LIMITS = {
+# Messages a minute to one address.
+DESTINATION_LIMITS = {
     "email": 100,
     "sms": 50,
     "voice": 50,
@@ -311,18 +311,18 @@ SEND_LIMITS = {
 }
 
 
-def send_limits(text: str) -> dict[str, int]:
+def send_limits(name: str, text: str, usual: dict[str, int]) -> dict[str, int]:
     """Messages a minute by channel, the given ones (`email=300,sms=0`) instead of the usual.
 
     Raises ImproperlyConfigured for channels that do not exist and for what is no number.
     """
-    limits = dict(SEND_LIMITS)
+    limits = dict(usual)
     for part in filter(None, (part.strip() for part in text.split(","))):
         channel, _, number = part.partition("=")
-        if channel.strip() not in limits or not number.strip().isdecimal():
+        if channel.strip() not in DESTINATION_LIMITS or not number.strip().isdecimal():
             raise ImproperlyConfigured(
-                f"OPSKNIGHT_SEND_LIMITS: write {part!r} as <channel>=<messages a minute>; "
-                f"channels are {', '.join(limits)}."
+                f"{name}: write {part!r} as <channel>=<messages a minute>; "
+                f"channels are {', '.join(DESTINATION_LIMITS)}."
             )
         limits[channel.strip()] = int(number)
     return limits

@@ -10,6 +10,7 @@ from django.templatetags.static import static
 
 from config import embedded
 from config.env import (
+    DESTINATION_LIMITS,
     broker_url,
     database_from_url,
     env,
@@ -200,8 +201,14 @@ PROVIDERS_FROM_ENV = provider_settings(env)
 SMS_LINKS = one_of("SMS_LINKS", env.str("SMS_LINKS", default="full"), ("full", "short", "none"))
 # Whether people may answer an SMS or a WhatsApp message.
 SMS_REPLIES = env.bool("SMS_REPLIES", default=True)
-# Messages a minute by channel; of webhook-like channels, to each destination. 0: no limit.
-SEND_LIMITS = send_limits(env.str("OPSKNIGHT_SEND_LIMITS", default=""))
+# Messages a minute to one address, by channel; 0: no limit.
+SEND_LIMITS = send_limits(
+    "OPSKNIGHT_SEND_LIMITS", env.str("OPSKNIGHT_SEND_LIMITS", default=""), DESTINATION_LIMITS
+)
+# Messages a minute of a channel in all; none unless set. Accounts at providers have their own.
+CHANNEL_LIMITS = send_limits(
+    "OPSKNIGHT_CHANNEL_LIMITS", env.str("OPSKNIGHT_CHANNEL_LIMITS", default=""), {}
+)
 # Further pages of one service to one person are gathered for a second, then for ever longer, up to
 # this; 0: each is a message of its own.
 BUNDLE_SECONDS = env.int("OPSKNIGHT_BUNDLE_SECONDS", default=30)

@@ -1,4 +1,4 @@
-"""How many messages a minute: per channel, per account at a provider, per destination.
+"""How many messages a minute: to one address, of a channel, of an account at a provider.
 
 Counted in Redis, so that all workers share them. A message over a limit waits for its slot. While
 Redis is away there are no limits: pages go out.
@@ -6,6 +6,7 @@ Redis is away there are no limits: pages go out.
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
@@ -16,7 +17,6 @@ from limits.strategies import MovingWindowRateLimiter
 from redis.connection import ConnectionPool
 from redis.exceptions import RedisError
 
-from notifications.models.preferences import URL_CHANNELS
 from opsknight.prompt_redis import prompt_redis
 
 logger = logging.getLogger(__name__)
@@ -26,35 +26,68 @@ T = TypeVar("T")
 RESERVED_SHARE = 0.2
 
 
-def channel_slot(channel: str, address: str, *, is_first: bool, now: float) -> float | None:
-    """Take a slot of the channel, or of the destination where the limit is one's own.
+@dataclass(frozen=True)
+class Full:
+    """No slot is free."""
 
-    None: taken. Otherwise when the next one is free, in seconds of the epoch. `is_first`: a first
-    page, for which a share is kept.
+    until: float  # when the next one is, in seconds of the epoch
+    is_channel: bool  # the whole channel is full, not only one address
+
+
+def take_slot(channel: str, address: str, *, is_first: bool, now: float) -> Full | None:
+    """Take a slot of the address and of the channel; None: taken.
+
+    `is_first`: a first page, for which a share is kept.
     """
-    limit = settings.SEND_LIMITS.get(channel, 0)
-    if not limit:
-        return None
-    name = ("to", channel, address) if channel in URL_CHANNELS else ("channel", channel)
-    reserved = 0 if is_first else int(limit * RESERVED_SHARE)
-    return _take(name, limit, reserved, now)
+    to_address = _window(("to", channel, address), settings.SEND_LIMITS.get(channel, 0), is_first)
+    of_channel = _window(("channel", channel), settings.CHANNEL_LIMITS.get(channel, 0), is_first)
+    # Asked before it is taken: who finds the channel full uses up nothing of the address's.
+    if to_address and (until := _or_without(lambda: to_address.free_at(now), None)) is not None:
+        return Full(until, is_channel=False)
+    if of_channel and (until := _or_without(lambda: of_channel.take(now), None)) is not None:
+        return Full(until, is_channel=True)
+    if to_address and (until := _or_without(lambda: to_address.take(now), None)) is not None:
+        return Full(until, is_channel=False)
+    return None
 
 
 def account_slot(key: str, per_minute: int | None, *, now: float) -> float | None:
-    """The same for an account at a provider, where administrators gave it a limit."""
-    return _take(("account", key), per_minute, 0, now) if per_minute else None
+    """Take a slot of an account at a provider, where administrators gave it a limit.
+
+    None: taken. Otherwise when the next one is free.
+    """
+    window = _window(("account", key), per_minute or 0, is_first=True)
+    return _or_without(lambda: window.take(now), None) if window else None
 
 
-def _take(name: tuple[str, ...], limit: int, reserved: int, now: float) -> float | None:
-    def take() -> float | None:
-        limiter, item = _limiter(), RateLimitItemPerMinute(limit)
-        if reserved and not limiter.test(item, *name, cost=1 + reserved):
-            return max(now, limiter.get_window_stats(item, *name).reset_time)
-        if limiter.hit(item, *name):
+@dataclass(frozen=True)
+class _Window:
+    """The last minute of something that is limited. Its methods raise RedisError."""
+
+    name: tuple[str, ...]
+    limit: int
+    reserved: int  # slots that are left to others
+
+    def free_at(self, now: float) -> float | None:
+        """None: a slot is free. Otherwise when the next one is."""
+        limiter, item = _limiter(), RateLimitItemPerMinute(self.limit)
+        if limiter.test(item, *self.name, cost=1 + self.reserved):
             return None
-        return max(now, limiter.get_window_stats(item, *name).reset_time)
+        return max(now, limiter.get_window_stats(item, *self.name).reset_time)
 
-    return _or_without(take, None)
+    def take(self, now: float) -> float | None:
+        """The same, and the slot is taken."""
+        if self.reserved and (until := self.free_at(now)) is not None:
+            return until
+        limiter, item = _limiter(), RateLimitItemPerMinute(self.limit)
+        if limiter.hit(item, *self.name):
+            return None
+        return max(now, limiter.get_window_stats(item, *self.name).reset_time)
+
+
+def _window(name: tuple[str, ...], limit: int, is_first: bool) -> _Window | None:
+    """None: there is no limit."""
+    return _Window(name, limit, 0 if is_first else int(limit * RESERVED_SHARE)) if limit else None
 
 
 def _or_without(ask: Callable[[], T], without: T) -> T:

@@ -37,6 +37,6 @@ def plain_static_files(settings: Settings, static_root: Path) -> None:
 def unhurried_sending(settings: Settings) -> None:
     """What Redis remembers of one test must not make the messages of the next wait: no limits, no
     gathering, no breakers, except in tests that set them."""
-    settings.SEND_LIMITS = {}
+    settings.SEND_LIMITS = settings.CHANNEL_LIMITS = {}
     settings.BUNDLE_SECONDS = 0
     settings.BREAKER_FAILURES = 0

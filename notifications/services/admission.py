@@ -10,9 +10,9 @@ from notifications import breakers
 from notifications.breakers import Guard
 from notifications.bundling import key_of, next_window
 from notifications.channels.base import Channel, Page, Postponed
-from notifications.limits import channel_slot
+from notifications.limits import Full, take_slot
 from notifications.models import Notification
-from notifications.models.preferences import PHONE_CHANNELS, URL_CHANNELS
+from notifications.models.preferences import PHONE_CHANNELS
 from notifications.pacing import keep_sent, paced_until
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig
@@ -42,7 +42,7 @@ class Door:
     def max_turn(self) -> int | None:
         """Up to which turn pages are worth claiming now; None: none are."""
         now = time.time()
-        if not settings.SEND_LIMITS.get(self.channel.name):
+        if not settings.CHANNEL_LIMITS.get(self.channel.name):
             return LAST_TURN
         if now < _full_until.get((self.channel.name, True), 0.0):
             return None
@@ -70,9 +70,9 @@ class Door:
             paced = paced_until(key, now=now)
             if paced is not None:
                 return _postponed(Wait.LIMIT, paced, is_for_address=False)
-        until = channel_slot(self.channel.name, first.address, is_first=is_first, now=now)
-        if until is not None:
-            return self._full(until, is_first)
+        full = take_slot(self.channel.name, first.address, is_first=is_first, now=now)
+        if full is not None:
+            return self._full(full, is_first)
         if key is not None and window is not None:
             keep_window(key, window)
         if key is not None and is_paced:
@@ -86,11 +86,11 @@ class Door:
         untils = [breakers.shut_until(guard, now=now) for guard in self.guards]
         return None if None in untils else min(until for until in untils if until is not None)
 
-    def _full(self, until: float, is_first: bool) -> Postponed:
-        if self.channel.name in URL_CHANNELS:
-            return _postponed(Wait.LIMIT, until, is_for_address=not is_first)
-        _full_until[self.channel.name, is_first] = until
-        return _postponed(Wait.LIMIT, until)
+    def _full(self, full: Full, is_first: bool) -> Postponed:
+        if not full.is_channel:
+            return _postponed(Wait.LIMIT, full.until, is_for_address=not is_first)
+        _full_until[self.channel.name, is_first] = full.until
+        return _postponed(Wait.LIMIT, full.until)
 
 
 def _postponed(wait: Wait, until: float, *, is_for_address: bool = False) -> Postponed:

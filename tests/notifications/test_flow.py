@@ -208,7 +208,7 @@ def test_d1_a_page_of_another_service_goes_before_the_rest_of_a_storm(
 
 
 def test_d1_also_when_the_minute_is_used_up(settings: Settings, mailbox: Mailbox, bob: User):
-    settings.SEND_LIMITS = {"email": 10}
+    settings.CHANNEL_LIMITS = {"email": 10}
     flood = storm(bob, ServiceFactory(name="Flooded"), 30)
     deliver_due(channel="email")
     sent = states(flood).count(State.SENT)
@@ -223,7 +223,7 @@ def test_d1_also_when_the_minute_is_used_up(settings: Settings, mailbox: Mailbox
 def test_d3_a_page_every_twenty_minutes_always_goes(
     gathering: None, settings: Settings, mailbox: Mailbox, bob: User
 ):
-    settings.SEND_LIMITS = {"email": 2}
+    settings.CHANNEL_LIMITS = {"email": 2}
     service = ServiceFactory()
     start = timezone.now() - timedelta(hours=4)
     for round in range(8):
@@ -281,7 +281,7 @@ def test_d10_a_telephone_is_left_in_peace_about_a_service_but_not_about_its_firs
 def test_t5_what_is_over_the_limit_waits_and_is_not_lost(
     settings: Settings, mailbox: Mailbox, bob: User
 ):
-    settings.SEND_LIMITS = {"email": 10}
+    settings.CHANNEL_LIMITS = {"email": 10}
     pages = storm(bob, ServiceFactory(), 15)
     deliver_due(channel="email")
 
@@ -297,7 +297,7 @@ def test_t5_what_is_over_the_limit_waits_and_is_not_lost(
 def test_what_waits_for_a_slot_is_gathered(
     gathering: None, settings: Settings, mailbox: Mailbox, bob: User, carol: User
 ):
-    settings.SEND_LIMITS = {"email": 1}
+    settings.CHANNEL_LIMITS = {"email": 1}
     page_for(carol, ServiceFactory())
     look_once()
     storm(bob, ServiceFactory(), 5)
@@ -336,7 +336,7 @@ def test_the_limit_of_webhooks_is_each_destination_s_own(
 def test_without_redis_pages_go_out(
     gathering: None, settings: Settings, mailbox: Mailbox, bob: User
 ):
-    settings.SEND_LIMITS = {"email": 1}
+    settings.CHANNEL_LIMITS = {"email": 1}
     settings.BREAKER_FAILURES = 2
     present = settings.REDIS_URL
     settings.REDIS_URL = "unix:///nowhere/redis.sock"
