@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
-from django.urls import reverse
 
 from notifications.channels.base import SEND_SECONDS, DeliveryError, Message
 from notifications.models.preferences import E164
@@ -32,6 +31,9 @@ from notifications.providers.twilio_senders import (
 from notifications.providers.twilio_voice import sign_call, twiml
 
 API_VERSION = "2010-04-01"
+# What Twilio calls; see notifications.links.PATH.
+STATUS_PATH = "/api/providers/twilio/status/"
+CALL_PATH = "/api/providers/twilio/calls/{}/"
 # A telephone that rings longer is not taken any more, or its mailbox takes the call.
 RING_SECONDS = 25
 PAIR_FIELDS = ("senders", "carrier_senders")
@@ -142,14 +144,14 @@ def order_form(message: Message, *, config: ProviderConfig, channel: str) -> dic
     return _FORMS[channel](message, config)
 
 
-def callback_url(config: ProviderConfig, name: str, *args: str) -> str:
+def callback_url(config: ProviderConfig, path: str) -> str:
     """An address of ours that Twilio can call; empty where it cannot, and would refuse us.
 
     A stand-in on this machine reaches us here.
     """
     if _is_local(settings.PUBLIC_URL) and not _is_local(config["api_url"]):
         return ""
-    return f"{settings.PUBLIC_URL}{reverse(name, args=args)}"
+    return f"{settings.PUBLIC_URL}{path}"
 
 
 def _is_local(url: str) -> bool:
@@ -189,7 +191,7 @@ def _voice(message: Message, config: ProviderConfig) -> dict[str, str]:
     action = ""
     if message.data["can_answer"]:
         token = sign_call(message.data["pages"])
-        action = callback_url(config, "twilio-call", token)
+        action = callback_url(config, CALL_PATH.format(token))
     return {
         "To": message.address,
         "From": _caller(config),
@@ -222,7 +224,7 @@ _FORMS = {"sms": _sms, "voice": _voice, "whatsapp": _whatsapp}
 
 
 def _status_callback(config: ProviderConfig) -> dict[str, str]:
-    url = callback_url(config, "twilio-status")
+    url = callback_url(config, STATUS_PATH)
     return {"StatusCallback": url} if url else {}
 
 

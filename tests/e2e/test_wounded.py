@@ -35,11 +35,11 @@ def test_each_line_carries_time_and_name(fresh_stack: Stack) -> None:
 
 
 def test_a_killed_worker_is_started_again(fresh_stack: Stack) -> None:
-    before = fresh_stack.pids()["sms"]
+    before = fresh_stack.pids()["phone"]
 
-    fresh_stack.kill_part("sms")
+    fresh_stack.kill_part("phone")
 
-    wait_until(lambda: fresh_stack.pids().get("sms", before) != before, 10, "the worker is back")
+    wait_until(lambda: fresh_stack.pids().get("phone", before) != before, 10, "the worker is back")
 
 
 @pytest.mark.parametrize("server", ["redis", "postgres"])

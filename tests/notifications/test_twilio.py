@@ -17,7 +17,7 @@ from notifications.models import Notification
 from notifications.models import Provider as Account
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig, Receipt, Sent
-from notifications.providers.twilio import callback_url, order_form
+from notifications.providers.twilio import STATUS_PATH, callback_url, order_form
 from notifications.services.accounts import accounts_of_kind
 from notifications.services.claims import claim_pages
 from notifications.services.delivery import deliver_due
@@ -208,7 +208,7 @@ def test_where_twilio_cannot_reach_us_it_is_given_no_address(
     settings.PUBLIC_URL = ours
     config = ProviderConfig("7", "twilio", "Ours", {"api_url": theirs})
 
-    url = callback_url(config, "twilio-status")
+    url = callback_url(config, STATUS_PATH)
 
     assert url == (f"{ours}/api/providers/twilio/status/" if is_given else "")
 
