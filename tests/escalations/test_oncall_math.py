@@ -355,7 +355,7 @@ def test_month_turn_ends_on_the_same_day_of_a_later_month(length, anchor, ends_a
 
 
 @case("M4")
-def test_day_31_falls_on_the_last_day_of_shorter_months_without_drift():
+def test_t14_day_31_falls_on_the_last_day_of_shorter_months_without_drift():
     monthly = layer("monthly", 1, "2026-01-31 00:00 UTC", ANN, BOB)
     days = ["01-31", "02-28", "03-31", "04-30", "05-31", "06-30", "07-31"]
 

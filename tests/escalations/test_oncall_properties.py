@@ -145,7 +145,7 @@ def test_each_slot_counts_one_turn_or_none_however_far_from_the_anchor(
 @case("P14")
 @large
 @given(years_and_plans(), st.lists(st.integers(0, 365 * 1440 - 1), min_size=20, max_size=40))
-def test_engine_agrees_with_the_calendar_at_any_minute_of_a_year(year_and_plan, minutes):
+def test_t7_engine_agrees_with_the_calendar_at_any_minute_of_a_year(year_and_plan, minutes):
     start, plan = year_and_plan
     shifts = shifts_between(plan, start, start + 365 * DAY)
     # At handoffs too, the last minute before and the first one after.

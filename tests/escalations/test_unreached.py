@@ -48,7 +48,7 @@ def escalate_and_send(incident: Incident) -> None:
     deliver_due(channel="webhook")
 
 
-def test_the_next_step_follows_at_once(service: Service, board: Destination, bob: User):
+def test_t4_the_next_step_follows_at_once(service: Service, board: Destination, bob: User):
     incident = escalating(service, timezone.now(), policy_of((0, [board]), (30, [bob])))
 
     escalate_and_send(incident)

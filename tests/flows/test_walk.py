@@ -40,7 +40,7 @@ def test_an_alert_reaches_both_mailboxes_and_acknowledging_stops_the_escalation(
     )
 
 
-def test_a_page_held_by_a_killed_worker_goes_out_after_all(flow: Flow):
+def test_t1_a_page_held_by_a_killed_worker_goes_out_after_all(flow: Flow):
     gate = flow.mailbox.hold_next()
     number = flow.send("trigger", "kill", "Killed in mid-send")["incident"]["id"]
     flow.mailbox.wait_until_held(20)

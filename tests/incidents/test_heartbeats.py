@@ -257,7 +257,7 @@ def test_an_integration_that_became_another_kind_is_no_heartbeat_any_more(backup
 # L3: the first beat never came
 
 
-def test_l3_silence_from_the_beginning_is_an_alarm_when_a_first_beat_is_expected(
+def test_l3_and_t12_silence_from_the_beginning_is_an_alarm_when_a_first_beat_is_expected(
     backup: Integration,
 ):
     before = beat_of(backup)

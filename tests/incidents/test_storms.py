@@ -33,7 +33,7 @@ __all__ = ["shop"]
 pytestmark = pytest.mark.django_db
 
 
-def test_alerts_beyond_the_threshold_join_one_storm(shop: Service) -> None:
+def test_t6_alerts_beyond_the_threshold_join_one_storm(shop: Service) -> None:
     batch = send(shop, *keys_of("disk", 10))
 
     storm = storm_of(shop)

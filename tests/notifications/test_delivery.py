@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
@@ -323,7 +323,7 @@ def test_d12_an_address_that_is_gone_is_switched_off_and_the_next_way_taken_at_o
     ]
 
 
-def test_without_another_way_the_account_address_is_used(
+def test_t4_without_another_way_the_account_address_is_used(
     endpoint: Endpoint, mailbox: Mailbox, incident: Incident, bob: User
 ):
     hook_of(bob, endpoint)
@@ -349,7 +349,7 @@ def test_a_dead_account_address_ends_the_ways(mailbox: Mailbox, incident: Incide
     ]
 
 
-def test_after_the_last_attempt_the_next_way_is_taken(
+def test_t4_after_the_last_attempt_the_next_way_is_taken(
     endpoint: Endpoint, incident: Incident, bob: User
 ):
     hook = hook_of(bob, endpoint)
@@ -538,3 +538,34 @@ def test_a_worker_that_is_being_stopped_claims_no_more(mailbox: Mailbox, inciden
 
     assert count == CHANNELS["email"].parallel
     assert len(mailbox.mails) == count
+
+
+@pytest.mark.django_db(transaction=True)
+def test_t10_a_page_is_not_sent_in_the_books_without_its_line_on_the_timeline(
+    mailbox: Mailbox, incident: Incident, bob: User
+):
+    page = NotificationFactory(incident=incident, user=bob)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger AS"
+            " $$ BEGIN RAISE EXCEPTION 'the log is full'; END $$ LANGUAGE plpgsql;"
+            "CREATE TRIGGER full_log BEFORE INSERT ON incidents_timelineentry"
+            " FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+    try:
+        with pytest.raises(DatabaseError, match="the log is full"):
+            deliver_due(channel="email")
+        page.refresh_from_db()
+        assert (page.state, page.delivery_attempts.count()) == (State.SENDING, 0)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION refuse() CASCADE")
+
+    expire_lease(page)
+    deliver_due(channel="email")
+
+    page.refresh_from_db()
+    assert (page.state, page.maybe_duplicate) == (State.SENT, True)
+    assert messages(incident) == [
+        "Page sent to Bob by e-mail again; the first may have arrived too"
+    ]

@@ -60,7 +60,7 @@ def test_times_are_told_on_the_clock_of_the_schedule(ann: User) -> None:
     ]
 
 
-def test_override_and_temporary_shift_are_missed_too(
+def test_t13_override_and_temporary_shift_are_missed_too(
     schedule: Schedule, ann: User, ben: User, now: datetime
 ) -> None:
     ahead = {"starts_at": now + timedelta(days=1), "ends_at": now + timedelta(days=2)}
