@@ -19,6 +19,11 @@ Result = DeliveryAttempt.Outcome
 Wait = Notification.Wait
 
 
+# After this no further account is asked: its send could outlast the lease of the pages, and another
+# worker would send them, too. The next attempt begins anew, and the breaker learns who is slow.
+PASS_ON_SECONDS = 12.0
+
+
 @dataclass(frozen=True)
 class Call:
     """One call to a provider, as it is kept."""
@@ -52,12 +57,14 @@ def send_message(
     waits. Not passed over is one that fell silent after it had everything: the next one would
     double the page at once. Never touches the database.
     """
-    route = Route()
+    route, started = Route(), time.monotonic()
     usable = [a for a in accounts if PROVIDERS[a.kind].takes(a, message)]
     if not usable:
         route.error = DeliveryError("No provider takes messages to this address.", permanent=True)
     waits: list[Postponed] = []
     for account in usable:
+        if time.monotonic() - started > PASS_ON_SECONDS:
+            break
         guard = guard_of(account, message, channel)
         if (wait := _not_now(account, guard)) is not None:
             waits.append(wait)

@@ -210,11 +210,13 @@ class Flaky(Provider):
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.down: set[str] = set()
+        self.seconds = 0.0  # that each call takes
 
     def send(
         self, message: Message, *, config: ProviderConfig, channel: str, idempotency_key: object
     ) -> Sent:
         self.calls.append(config.key)
+        time.sleep(self.seconds)
         if config.key in self.down:
             raise DeliveryError("Answered 503.", provider_is_down=True)
         return Sent("1")
@@ -259,3 +261,25 @@ def test_an_account_whose_minute_is_used_up_is_passed_over(monkeypatch: pytest.M
     assert provider.calls == ["first", "first", "second"]
     assert routes[3].postponed is not None
     assert routes[3].postponed.wait == Wait.LIMIT
+
+
+def test_an_account_that_took_too_long_is_followed_by_no_other_under_the_same_lease(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    provider = Flaky()
+    provider.down = {"first"}
+    provider.seconds = 0.1
+    monkeypatch.setitem(PROVIDERS, "flaky", provider)
+    monkeypatch.setattr("notifications.services.routing.PASS_ON_SECONDS", 0.05)
+    accounts = [ProviderConfig(key, "flaky", key, {}) for key in ("first", "second")]
+
+    route = send_message(
+        Message("bob@example.com", "Hello"),
+        channel="email",
+        accounts=accounts,
+        idempotency_key=NotificationFactory.build().idempotency_key,
+    )
+
+    assert provider.calls == ["first"]
+    assert route.error is not None
+    assert not route.error.permanent
