@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import PHONE, Visitor, visitor_of
 from tests.processes import wait_until
@@ -131,6 +131,13 @@ def test_page_lies_in_the_sandbox_as_it_would_have_gone_out(alice: Visitor) -> N
     expect(page.locator("main")).to_contain_text("Test alert for Checkout")
     expect(page.locator("main")).to_contain_text(ADMIN_EMAIL)
 
+
+ACKNOWLEDGE_AS_BOB = """
+from opsknight.models import User
+from incidents.services.lifecycle import acknowledge_incidents
+bob = User.objects.create_user("bob-of-the-walk@example.com", name="Bob", role="responder")
+acknowledge_incidents(incident_ids=[{pk}], actor=bob)
+"""
 
 # Two instants of one clock: when the button was pressed here, when the row changed there.
 NOTE_PRESS = """
@@ -265,6 +272,28 @@ def test_incident_is_worked_on_without_leaving_its_page(
     expect(other.get_by_role("button", name="Acknowledge")).to_have_count(0)
     expect_not_reloaded(page)
     expect_not_reloaded(other)
+
+
+def test_news_that_come_during_a_press_leave_the_pressed_button(
+    alice: Visitor, running_stack: Stack
+) -> None:
+    """A button that were replaced meanwhile would lose its answer: htmx looks around the button."""
+    pk = open_incident(running_stack, "Two at the same time")
+    page = open_live(alice, f"/incidents/{pk}/")
+    held: list[Route] = []
+    page.route("**/acknowledge/", lambda route: held.append(route))
+    page.get_by_role("button", name="Acknowledge").click(no_wait_after=True)
+    with page.expect_response(re.compile(f"/incidents/{pk}/header/")) as news:
+        running_stack.run(ACKNOWLEDGE_AS_BOB.format(pk=pk))
+    news.value.finished()
+    expect(page.locator("#incident-state")).to_contain_text("by Bob")
+    expect(page.get_by_role("button", name="Acknowledge")).to_have_count(1)
+
+    held[0].continue_()
+
+    expect(page.get_by_role("button", name="Give back")).to_be_visible()
+    expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    expect(page.locator("#toasts")).to_contain_text("Bob")
 
 
 def test_acknowledge_is_undone_from_its_toast(alice: Visitor, running_stack: Stack) -> None:

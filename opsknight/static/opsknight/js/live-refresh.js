@@ -47,6 +47,37 @@ function refresh(element, state) {
   window.htmx.trigger(element, "refresh");
 }
 
+// --- What is not replaced under a hand -----------------------------------------------------------
+
+// A button whose request is under way stays until its own answer replaces it: of a button that has
+// left the page, htmx finds the answer's targets no more. The refresh that gives way comes after it.
+const givingWay = new Map(); // pressed element -> the region to fetch afterwards
+let answered; // the element whose answer is being swapped in
+
+function pressedIn(target) {
+  const pressed = [...target.querySelectorAll(".htmx-request")];
+  return pressed.find((element) => element !== answered && !element.dataset.liveRefresh);
+}
+
+function giveWay(event) {
+  const pressed = event.detail.shouldSwap && pressedIn(event.detail.target);
+  if (!pressed) return;
+  event.detail.shouldSwap = false;
+  givingWay.set(pressed, answered);
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  answered = event.detail.requestConfig.elt;
+  giveWay(event);
+});
+document.addEventListener("htmx:oobBeforeSwap", giveWay);
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { elt } = event.detail.requestConfig;
+  const region = givingWay.get(elt)?.closest("[data-live-refresh]");
+  givingWay.delete(elt);
+  if (region) schedule(region, 0);
+});
+
 // What somebody is writing is not replaced under their hands.
 function isTypedIn(element) {
   return element.contains(document.activeElement) && document.activeElement.matches(TYPING);
