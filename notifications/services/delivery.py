@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from notifications.bundling import MAX_PAGES, bundle_id, gather
 from notifications.channels import CHANNELS
@@ -71,11 +71,14 @@ class _Run:
 
     def go(self) -> int:
         with self.pool:
-            self._take_more()
-            while self.under_way or self._lingers():
-                self._record(self._wait())
-                if self._goes_on():
-                    self._take_more()
+            try:
+                self._take_more()
+                while self.under_way or self._lingers():
+                    self._record(self._wait())
+                    if self._goes_on():
+                        self._take_more()
+            finally:
+                self._record_rest()
         return self.count
 
     def _goes_on(self) -> bool:
@@ -182,6 +185,14 @@ class _Run:
         if any(outcome.route.error is not None for outcome in outcomes):
             self.looks_at = 0.0  # the next way may be on this channel
 
+    def _record_rest(self) -> None:
+        """Whatever ended the run: what is under way may arrive, and must not be sent again."""
+        rest: list[Sent] = []
+        while len(rest) < self.under_way:
+            if (sent := self.inbox.get()) is not None:
+                rest.append(sent)
+        self._record(rest)
+
 
 def send_parcel(
     channel: Channel, pages: Sequence[Page], accounts: Sequence[ProviderConfig]
@@ -217,7 +228,9 @@ def send_parcel(
 def _record_patiently(outcomes: Sequence[Outcome]) -> None:
     """Record outcomes, also across a restart of the database.
 
-    Raises OperationalError when it stays away; the pages are sent again when their leases end.
+    One that cannot be written takes no others with it. Raises OperationalError when the database
+    stays away, DatabaseError for what cannot be written; these pages are sent again when their
+    leases end.
     """
     gives_up_at = time.monotonic() + RECORD_SECONDS
     while True:
@@ -229,3 +242,19 @@ def _record_patiently(outcomes: Sequence[Outcome]) -> None:
                 raise
             logger.warning("Outcomes not recorded yet: %s", error)
             time.sleep(0.5)
+        except DatabaseError:
+            if len(outcomes) == 1:
+                raise
+            return _record_each(outcomes)
+
+
+def _record_each(outcomes: Sequence[Outcome]) -> None:
+    failure: DatabaseError | None = None
+    for outcome in outcomes:
+        try:
+            _record_patiently([outcome])
+        except DatabaseError as error:
+            logger.error("No outcome of page %s: %s", outcome.page.notification_id, error)
+            failure = error
+    if failure is not None:
+        raise failure

@@ -119,11 +119,11 @@ def _settle(row: Notification, outcome: Outcome) -> TimelineEntry | None:
     if error is None:
         row.state = route.sent.state if route.sent else State.SANDBOXED
         row.provider = route.account.key if route.account else ""
-        row.provider_message_id = route.sent.message_id if route.sent else ""
+        row.provider_message_id = _storable(route.sent.message_id if route.sent else "", 200)
         row.finished_at = now
         row.last_error = ""
         return _paged(row, outcome, now)
-    row.last_error = str(error)[:MAX_DETAIL_LENGTH]
+    row.last_error = _storable(str(error), MAX_DETAIL_LENGTH)
     row.maybe_duplicate = row.maybe_duplicate or error.may_have_arrived
     if error.permanent or row.attempts >= MAX_ATTEMPTS:
         row.state = State.FAILED
@@ -212,11 +212,16 @@ def _attempts(row: Notification, outcome: Outcome) -> list[DeliveryAttempt]:
             at=now,
             outcome=call.result,
             provider=call.provider,
-            detail=call.detail[:MAX_DETAIL_LENGTH],
+            detail=_storable(call.detail, MAX_DETAIL_LENGTH),
             duration_ms=call.duration_ms,
         )
         for call in calls
     ]
+
+
+def _storable(said: str, length: int) -> str:
+    """What a provider said, so that it can be written down whatever it is."""
+    return said.replace("\x00", "")[:length]
 
 
 def _sandbox_message(row: Notification, message: Message) -> SandboxMessage:

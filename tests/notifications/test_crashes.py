@@ -1,0 +1,118 @@
+"""What breaks between the claim, the send and what is written down, and what must survive it."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from django.db import DatabaseError, connection
+
+from incidents.models import Incident
+from notifications.models import Notification
+from notifications.services.claims import claim_pages
+from notifications.services.delivery import deliver_due
+from notifications.services.outcomes import Outcome, record_outcomes
+from notifications.services.routing import Call, Route, Sent
+from opsknight.models import User
+from tests.factories import ContactMethodFactory, NotificationFactory, UserFactory
+from tests.notifications.providers import Endpoint, Mailbox
+
+State = Notification.State
+pytestmark = pytest.mark.django_db
+
+
+@contextmanager
+def refusing(table: str, event: str, condition: str) -> Iterator[Callable[[], bool]]:
+    """The database refuses some rows, whatever is tried; tells whether it has."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE SEQUENCE refused;"  # numbers are given also to what is rolled back
+            "CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN"
+            " PERFORM nextval('refused'); RAISE EXCEPTION 'not this row'; END $$ LANGUAGE plpgsql;"
+            f"CREATE TRIGGER refusing BEFORE {event} ON {table}"
+            f" FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION refuse()"
+        )
+    try:
+        yield _has_refused
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION refuse() CASCADE; DROP SEQUENCE refused")
+
+
+def _has_refused() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT is_called FROM refused")
+        return bool(cursor.fetchone()[0])
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    ends_at = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < ends_at
+        time.sleep(0.02)
+
+
+def deliver_in_thread(channel: str) -> int:
+    try:
+        return deliver_due(channel=channel)
+    finally:
+        connection.close()
+
+
+def hook_page(incident: Incident, endpoint: Endpoint) -> Notification:
+    user = UserFactory()
+    hook = ContactMethodFactory(user=user, channel="webhook", address=endpoint.url, secret="s")
+    return NotificationFactory(
+        incident=incident, user=user, channel="webhook", address=endpoint.url, contact_method=hook
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_under_way_is_recorded_when_an_error_ends_the_run(
+    endpoint: Endpoint, incident: Incident
+):
+    sent = hook_page(incident, endpoint)
+    endpoint.may_answer.clear()
+
+    with (
+        refusing("notifications_notification", "UPDATE", "OLD.turn = 7") as has_refused,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        run = pool.submit(deliver_in_thread, "webhook")
+        assert endpoint.has_request.wait(10)
+        NotificationFactory(channel="webhook", turn=7)
+        wait_until(has_refused)
+        endpoint.may_answer.set()
+        with pytest.raises(DatabaseError, match="not this row"):
+            run.result(20)
+
+    sent.refresh_from_db()
+    assert sent.state == State.DELIVERED
+
+
+def test_an_outcome_that_cannot_be_written_takes_no_other_with_it(
+    mailbox: Mailbox, incident: Incident
+):
+    pages = NotificationFactory.create_batch(3, incident=incident)
+    poisoned = pages[1]
+    with refusing(
+        "notifications_deliveryattempt", "INSERT", f"NEW.notification_id = {poisoned.pk}"
+    ):
+        with pytest.raises(DatabaseError, match="not this row"):
+            deliver_due(channel="email")
+
+    states = [Notification.objects.get(pk=page.pk).state for page in pages]
+    assert states == [State.SENT, State.SENDING, State.SENT]
+
+
+def test_whatever_a_provider_says_can_be_written_down(incident: Incident, bob: User):
+    row = NotificationFactory(incident=incident, user=bob)
+    (page,) = claim_pages(channel="email", limit=1)
+    said = "\x00" + "x" * 1000
+
+    calls = [Call("Mail", "sent", said, 1)]
+    record_outcomes([Outcome(page, Route(calls=calls, sent=Sent(message_id=said)))])
+
+    row.refresh_from_db()
+    assert (row.state, row.provider_message_id) == (State.SENT, "x" * 200)
