@@ -1,11 +1,12 @@
 """Digests: incidents of low urgency, gathered instead of being paged.
 
-The notice in the app, written at once, carries the mark `{"digest": true}`; the digest tells of
-those that were written since the last one.
+The notice in the app, written at once, carries the mark `{"digest": true}` until a digest told of
+it. Times would not do: a page becomes visible when its transaction ends, perhaps after a digest
+that was sent later than the page was written.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -19,6 +20,8 @@ from opsknight.models import User
 
 MAX_LINES = 50
 BATCH = 200
+# So long before the last digest marks are looked for: longer than any transaction takes.
+OVERLAP = timedelta(days=1)
 
 
 def send_due_digests(*, now: datetime) -> int:
@@ -77,12 +80,15 @@ def send_digest(*, chosen: PagingPreferences, now: datetime) -> bool:
 
 
 def _gathered(chosen: PagingPreferences, now: datetime) -> Sequence[Incident]:
-    notices = Notification.objects.filter(
+    """The incidents of which no digest told, which this one does; waits for another that is sent."""
+    notices = Notification.objects.select_for_update(no_key=True).filter(
         user=chosen.user_id, channel=Channel.IN_APP, details__digest=True, created_at__lte=now
     )
     if chosen.digested_until is not None:
-        notices = notices.filter(created_at__gt=chosen.digested_until)
-    incidents = Incident.objects.filter(pk__in=notices.values("incident_id"))
+        notices = notices.filter(created_at__gt=chosen.digested_until - OVERLAP)
+    found = dict(notices.order_by("pk").values_list("pk", "incident_id"))
+    Notification.objects.filter(pk__in=found).update(details={"digest": False})
+    incidents = Incident.objects.filter(pk__in=found.values())
     return list(incidents.select_related("service").order_by("created_at", "pk"))
 
 

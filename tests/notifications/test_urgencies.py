@@ -341,6 +341,17 @@ def test_a_digest_tells_everything_once(bob: User):
     assert Notification.objects.filter(reason="digest").count() == 1
 
 
+def test_a_digest_tells_also_what_became_visible_after_the_last_one(bob: User):
+    began_at = timezone.now() - 2 * HOUR
+    set_paging_preferences(user=bob, values={"digest": "hourly"}, now=began_at - HOUR)
+    page(of_urgency("low"), bob, now=began_at)
+    assert send_due_digests(now=began_at + MINUTE) == 1
+    page(of_urgency("low"), bob, now=began_at)  # its transaction took two minutes
+
+    assert send_due_digests(now=timezone.now()) == 1
+    assert Notification.objects.filter(reason="digest").count() == 2
+
+
 @pytest.mark.parametrize("urgency", ["medium", "high"])
 def test_what_is_more_urgent_is_not_gathered(urgency: str, bob: User):
     set_paging_preferences(user=bob, values={"digest": "hourly"}, now=timezone.now())
