@@ -44,7 +44,7 @@ LAST_TURN = 32_767
 # to the same address.
 _COLUMNS = (
     "id, state, incident_id, user_id, destination_id, address, reason, cause, delay_minutes, "
-    "in_place_of_id, needs_own_ack, claims, attempts, created_at"
+    "in_place_of_id, contact_method_id, needs_own_ack, claims, attempts, created_at"
 )
 _OF_MATE = ", ".join(f"m.{column.strip()}" for column in _COLUMNS.split(","))
 _CLAIM = f"""

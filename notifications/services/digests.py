@@ -80,7 +80,7 @@ def send_digest(*, chosen: PagingPreferences, now: datetime) -> bool:
 
 
 def _gathered(chosen: PagingPreferences, now: datetime) -> Sequence[Incident]:
-    """The incidents of which no digest told, which this one does; waits for another that is sent."""
+    """The incidents of which no digest has told; marks that one does. Waits for another digest."""
     notices = Notification.objects.select_for_update(no_key=True).filter(
         user=chosen.user_id, channel=Channel.IN_APP, details__digest=True, created_at__lte=now
     )

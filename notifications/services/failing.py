@@ -1,6 +1,6 @@
 """Pages that failed for good: their address, their timeline, and the next way."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from notifications.channels import CHANNELS
 from notifications.models import Notification
 from notifications.services.breaking import break_address
 from notifications.services.next_way import NO_WAY_LEFT, take_next_way
+from notifications.services.settling import wanted_among
 
 NOT_WANTED = "It is not needed any more."
 
@@ -22,7 +23,6 @@ class Failure:
 
     row: Notification
     breaks_address: bool
-    is_wanted: bool = True  # whether anybody still needs the page
 
 
 def give_up_all(
@@ -31,26 +31,38 @@ def give_up_all(
     """What to say about them, and those whose person or destination has no other way.
 
     The caller holds the transaction. One after another per person: two ways that fail at once must
-    not each wait for the other.
+    not each wait for the other. Addresses are broken first, in their order, so that two
+    transactions do not wait for each other. No other way is taken of what nobody needs any more.
     """
     rows = [failure.row for failure in failures]
     pairs = [(row.incident_id, row.user_id) for row in rows if row.incident_id and row.user_id]
     if pairs:
         lock_participants(pairs=pairs)
+    for failure in sorted(failures, key=_place_of_address):
+        if failure.breaks_address:
+            break_address(failure.row)
+    pages = [row for row in rows if row.incident_id and row.reason not in Notification.NEWS]
+    wanted = wanted_among(row.pk for row in pages) if pages else set()
     entries: list[TimelineEntry] = []
     lost: list[Notification] = []
-    for failure in failures:
-        row = failure.row
-        if failure.breaks_address:
-            break_address(row)
-        if row.incident_id is None or row.reason in Notification.NEWS:
-            continue
-        is_wanted = failure.is_wanted
-        next_step = take_next_way(row=row, now=now) if is_wanted else NOT_WANTED
+    for row in pages:
+        assert row.incident_id is not None  # noqa: S101 — see `pages`
+        next_step = _next_step(row, wanted, now)
         entries.append(_failure_entry(row, row.incident_id, next_step, now))
         if next_step == NO_WAY_LEFT:
             lost.append(row)
     return entries, lost
+
+
+def _place_of_address(failure: Failure) -> tuple[int, int]:
+    return failure.row.destination_id or 0, failure.row.contact_method_id or 0
+
+
+def _next_step(row: Notification, wanted: Set[int], now: datetime) -> str:
+    if row.pk in wanted:
+        return take_next_way(row=row, now=now)
+    has_left = row.user is not None and not row.user.is_active
+    return NO_WAY_LEFT if has_left else NOT_WANTED
 
 
 def _failure_entry(

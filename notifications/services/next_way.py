@@ -7,6 +7,7 @@ from notifications.models import Notification
 from notifications.rules import account_page
 from notifications.services.nudging import wake_channels
 from notifications.services.outbox import PageRequest, build_page
+from notifications.services.settling import wanted_among
 
 State = Notification.State
 NO_WAY_LEFT = "No other way is left."
@@ -24,7 +25,9 @@ def take_next_way(*, row: Notification, now: datetime) -> str:
     others = Notification.objects.filter(
         incident_id=row.incident_id, user_id=row.user_id, reason=row.reason
     ).exclude(channel="in_app").exclude(pk=row.pk)  # fmt: skip
-    upcoming = others.filter(state__in=Notification.UNFINISHED).order_by("due_at", "pk").first()
+    unfinished = others.filter(state__in=Notification.UNFINISHED).order_by("due_at", "pk")
+    wanted = wanted_among(unfinished.values_list("pk", flat=True))
+    upcoming = unfinished.filter(pk__in=wanted).first()
     if upcoming is not None and upcoming.waits_for == Notification.Wait.QUIET:
         return f"Trying {CHANNELS[upcoming.channel].phrase} when quiet hours end."
     if upcoming is not None:

@@ -6,14 +6,13 @@ from dataclasses import asdict
 from datetime import datetime
 
 from celery import current_app
-from django.db import connection, transaction
+from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from incidents.services.timeline import write_entries
 from notifications.models import DeliveryAttempt, Notification
 from notifications.providers.base import Receipt
 from notifications.services.failing import Failure, give_up_all
-from notifications.services.settling import WANTED
 from notifications.services.unreached import tell_unreached
 from realtime.publish import incidents_changed
 
@@ -25,13 +24,6 @@ AGAIN_SECONDS = 10
 AGAIN_TASK = "notifications.tasks.record_receipts_again"
 MAX_DETAIL_LENGTH = 500
 NO_REASON = "The provider could not deliver it."
-_STILL_WANTED = f"""
-SELECT n.id
-FROM notifications_notification n
-LEFT JOIN incidents_incident i ON i.id = n.incident_id
-LEFT JOIN opsknight_user u ON u.id = n.user_id
-WHERE n.id = ANY(%s) AND ({WANTED}) IS TRUE
-"""  # noqa: S608 - put together from constants
 
 
 def record_receipts(
@@ -139,21 +131,12 @@ def _has_failed(row: Notification, receipt: Receipt) -> bool:
 
 
 def _go_on(rows: Sequence[Notification], said: Mapping[str, Receipt], now: datetime) -> None:
-    """The same as for pages that could not be sent; no other way for those nobody needs."""
+    """The same as for pages that could not be sent."""
     if not rows:
         return
-    wanted = _still_wanted([row.pk for row in rows])
-    failures = [
-        Failure(row, said[row.provider_message_id].breaks_address, row.pk in wanted) for row in rows
-    ]
+    failures = [Failure(row, said[row.provider_message_id].breaks_address) for row in rows]
     entries, lost = give_up_all(failures, now=now)
     # In the order of ids, as everybody who touches several incidents does.
     write_entries(sorted(entries, key=lambda entry: entry.incident_id))
     if lost:
         tell_unreached(failed=lost, now=now)
-
-
-def _still_wanted(ids: list[int]) -> set[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(_STILL_WANTED, [ids])
-        return {pk for (pk,) in cursor.fetchall()}

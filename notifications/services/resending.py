@@ -4,14 +4,14 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from notifications.events import may_hear_of
 from notifications.models import EventSubscription, Notification
 from notifications.models.preferences import Channel
 from notifications.services.nudging import wake_channels
-from notifications.services.settling import WANTED
+from notifications.services.settling import wanted_among
 from notifications.turns import turn_of
 from opsknight.errors import Conflict
 from opsknight.models import User
@@ -19,14 +19,6 @@ from opsknight.services.audit import record_event
 
 State = Notification.State
 Reason = Notification.Reason
-
-_IS_WANTED = f"""
-SELECT ({WANTED}) IS TRUE
-FROM notifications_notification n
-LEFT JOIN incidents_incident i ON i.id = n.incident_id
-LEFT JOIN opsknight_user u ON u.id = n.user_id
-WHERE n.id = %s
-"""  # noqa: S608 - put together from constants
 
 
 @transaction.atomic
@@ -103,10 +95,7 @@ def _why_not_wanted(message: Notification) -> str:
         if not may_hear_of(place, incident):
             return f"Incident #{incident.pk} is private: only places of its own team hear of it."
         return ""
-    with connection.cursor() as cursor:
-        cursor.execute(_IS_WANTED, [message.pk])
-        (is_wanted,) = cursor.fetchone()
-    return "" if is_wanted else "Nobody needs it any more."
+    return "" if wanted_among([message.pk]) else "Nobody needs it any more."
 
 
 def _copy_of(message: Notification, now: datetime) -> Notification:

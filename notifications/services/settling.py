@@ -15,32 +15,55 @@ from notifications.services.unreached import tell_unreached
 from opsknight.models import User
 from realtime.publish import incidents_changed
 
+# Times inside SQL are the database's own, and a stable function, so that indexes serve them.
+NOW = "statement_timestamp()"
+_HAS_ACKNOWLEDGED = """
+    EXISTS (
+        SELECT FROM incidents_timelineentry t
+        WHERE t.incident_id = n.incident_id AND t.kind = 'acknowledged'
+            AND t.actor_id = n.user_id AND t.at >= n.created_at
+    )
+"""
+_IS_CODE_GOOD = f"""
+    EXISTS (
+        SELECT FROM notifications_verificationcode c
+        WHERE c.contact_method_id = n.contact_method_id
+            AND c.expires_at > {NOW} AND c.sent_at <= n.created_at
+    )
+"""
 # SQL over n (notification), i (incident), u (user); i and u may be missing. NULL counts as false:
-# ask `IS TRUE`. An assignment is news to whoever has it; its delayed ways end when somebody
-# acknowledged. Where everybody acknowledges, one's pages go on until one has done so oneself. An
-# event is told whatever came of its incident since; a status update unless it is triggered again.
-WANTED = """
+# ask `IS TRUE`. An assignment is news to whoever has it until they acknowledge; its delayed ways
+# end when anybody did. Where everybody acknowledges, one's pages go on until one has done so oneself.
+# An event is told whatever came of its incident since; a status update unless it is triggered
+# again; a code until it was used or is too old, or another one was sent.
+WANTED = f"""
     CASE
         WHEN n.reason = 'event' THEN true
         WHEN n.destination_id IS NOT NULL THEN n.incident_id IS NULL OR i.status = 'triggered'
         WHEN u.status <> 'active' THEN false
+        WHEN n.reason = 'verification' THEN {_IS_CODE_GOOD}
         WHEN n.incident_id IS NULL THEN true
         WHEN n.reason = 'status' THEN i.status IN ('acknowledged', 'resolved')
-        WHEN n.reason = 'escalation' AND n.needs_own_ack THEN
-            i.status IN ('triggered', 'acknowledged') AND NOT EXISTS (
-                SELECT FROM incidents_timelineentry t
-                WHERE t.incident_id = n.incident_id AND t.kind = 'acknowledged'
-                    AND t.actor_id = n.user_id AND t.at >= n.created_at
-            )
+        WHEN n.reason = 'escalation' AND n.needs_own_ack
+            THEN i.status IN ('triggered', 'acknowledged') AND NOT {_HAS_ACKNOWLEDGED}
         WHEN n.reason = 'escalation' THEN i.status = 'triggered'
         ELSE i.status <> 'resolved'
             AND (n.delay_minutes = 0 OR i.status = 'triggered')
-            AND (i.assignee_id IN (n.user_id, n.in_place_of_id) OR i.team_id IS NOT NULL)
+            AND (i.assignee_id IN (n.user_id, n.in_place_of_id) OR EXISTS (
+                SELECT FROM opsknight_teammember m
+                WHERE m.team_id = i.team_id AND m.user_id IN (n.user_id, n.in_place_of_id)
+            ))
+            AND NOT {_HAS_ACKNOWLEDGED}
     END
 """
-# Times inside SQL are the database's own, and a stable function, so that indexes serve them.
-NOW = "statement_timestamp()"
 BATCH = 1000
+_WANTED_AMONG = f"""
+SELECT n.id
+FROM notifications_notification n
+LEFT JOIN incidents_incident i ON i.id = n.incident_id
+LEFT JOIN opsknight_user u ON u.id = n.user_id
+WHERE n.id = ANY(%s) AND ({WANTED}) IS TRUE
+"""  # noqa: S608 - put together from constants
 
 _CANCEL = f"""
 WITH unwanted AS (
@@ -68,6 +91,13 @@ class Cancelled(NamedTuple):
     incident_id: int | None
     channel: str
     was: str  # its state before
+
+
+def wanted_among(ids: Iterable[int]) -> set[int]:
+    """Those of these pages that anybody still needs, whatever became of them; one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WANTED_AMONG, [list(ids)])
+        return {pk for (pk,) in cursor.fetchall()}
 
 
 def cancel_settled_pages() -> int:

@@ -1,5 +1,6 @@
 """What breaks between the claim, the send and what is written down, and what must survive it."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,15 +8,27 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import DatabaseError, connection
+from django.utils import timezone
 
-from incidents.models import Incident
+from incidents.models import Incident, TimelineEntry
+from incidents.services.lifecycle import acknowledge_incidents, reassign_incident
+from notifications.channels.base import DeliveryError
 from notifications.models import Notification
+from notifications.services.assignments import notify_assigned
 from notifications.services.claims import claim_pages
 from notifications.services.delivery import deliver_due
 from notifications.services.outcomes import Outcome, record_outcomes
 from notifications.services.routing import Call, Route, Sent
+from notifications.services.settling import cancel_settled_pages
+from notifications.services.verification import enter_code, send_code
 from opsknight.models import User
-from tests.factories import ContactMethodFactory, NotificationFactory, UserFactory
+from tests.factories import (
+    ContactMethodFactory,
+    NotificationFactory,
+    NotificationRuleFactory,
+    TeamFactory,
+    UserFactory,
+)
 from tests.notifications.providers import Endpoint, Mailbox
 
 State = Notification.State
@@ -96,11 +109,11 @@ def test_an_outcome_that_cannot_be_written_takes_no_other_with_it(
 ):
     pages = NotificationFactory.create_batch(3, incident=incident)
     poisoned = pages[1]
-    with refusing(
-        "notifications_deliveryattempt", "INSERT", f"NEW.notification_id = {poisoned.pk}"
+    with (
+        refusing("notifications_deliveryattempt", "INSERT", f"NEW.notification_id = {poisoned.pk}"),
+        pytest.raises(DatabaseError, match="not this row"),
     ):
-        with pytest.raises(DatabaseError, match="not this row"):
-            deliver_due(channel="email")
+        deliver_due(channel="email")
 
     states = [Notification.objects.get(pk=page.pk).state for page in pages]
     assert states == [State.SENT, State.SENDING, State.SENT]
@@ -116,3 +129,72 @@ def test_whatever_a_provider_says_can_be_written_down(incident: Incident, bob: U
 
     row.refresh_from_db()
     assert (row.state, row.provider_message_id) == (State.SENT, "x" * 200)
+
+
+# Acknowledged, reassigned, used up between the claim and the outcome
+
+
+def test_who_was_assigned_what_is_acknowledged_is_told_by_the_next_way(
+    mailbox: Mailbox, endpoint: Endpoint, incident: Incident, alice: User, bob: User
+):
+    hook = ContactMethodFactory(user=bob, channel="webhook", address=endpoint.url, secret="s")
+    NotificationRuleFactory(contact_method=hook)
+    NotificationRuleFactory(contact_method=ContactMethodFactory(user=bob), delay_minutes=10)
+    acknowledge_incidents(incident_ids=[incident.pk], actor=alice)
+    reassign_incident(incident_id=incident.pk, actor=alice, assignee=bob)
+    notify_assigned(now=timezone.now())
+    endpoint.answers = [410]
+
+    for channel in ("webhook", "email"):
+        deliver_due(channel=channel)
+
+    told = [mail["Subject"] for mail in mailbox.mails if str(incident.pk) in mail["Subject"]]
+    assert len(told) == 1
+
+
+def test_no_other_way_is_tried_of_what_was_acknowledged_during_the_send(
+    incident: Incident, alice: User, bob: User
+):
+    method = ContactMethodFactory(user=bob)
+    NotificationFactory(incident=incident, user=bob, contact_method=method, address=method.address)
+    (page,) = claim_pages(channel="email", limit=1)
+    acknowledge_incidents(incident_ids=[incident.pk], actor=alice)
+
+    refused = DeliveryError("No such user.", permanent=True)
+    record_outcomes([Outcome(page, Route(error=refused))])
+
+    assert Notification.objects.count() == 1
+    said = TimelineEntry.objects.filter(incident=incident).order_by("pk").last()
+    assert said is not None
+    assert said.message.endswith("No such user. It is not needed any more.")
+
+
+@pytest.mark.parametrize("what", ["acknowledges", "other team"])
+def test_an_assignment_is_no_news_to_who_took_it_or_has_it_no_more(
+    what: str, incident: Incident, alice: User, bob: User
+):
+    Incident.objects.filter(pk=incident.pk).update(team=TeamFactory(members=[bob]))
+    page = NotificationFactory(incident=incident, user=bob, reason="assignment", cause="assigned:1")
+    if what == "acknowledges":
+        acknowledge_incidents(incident_ids=[incident.pk], actor=bob)
+    else:
+        reassign_incident(incident_id=incident.pk, actor=alice, team=TeamFactory(members=[alice]))
+
+    cancel_settled_pages()
+
+    page.refresh_from_db()
+    assert page.state == State.CANCELLED
+
+
+def test_a_code_that_was_used_or_followed_by_another_is_not_sent(bob: User):
+    method = ContactMethodFactory(user=bob, verified_at=None)
+    for _ in range(2):
+        send_code(user=bob, pk=method.pk, now=timezone.now())
+    cancel_settled_pages()
+    second, first = Notification.objects.all()
+    assert (first.state, second.state) == (State.CANCELLED, State.PENDING)
+
+    code = re.search(r"\b\d{6}\b", second.text)
+    assert code is not None
+    enter_code(user=bob, pk=method.pk, code=code[0], now=timezone.now())
+    assert claim_pages(channel="email", limit=5) == []
