@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +88,23 @@ def test_every_name_in_compose_is_in_the_example() -> None:
     assert {name for name, _ in compose_references()} <= documented_names()
 
 
+# What the containers settle themselves, and what `make run` alone reads.
+NOT_HANDED_ON = {
+    *("POSTGRES_PASSWORD", "REDIS_PASSWORD"),  # inside DATABASE_URL and REDIS_URL
+    *("OPSKNIGHT_HOME", "OPSKNIGHT_BIND", "OPSKNIGHT_PORT", "OPSKNIGHT_STATIC", "OPSKNIGHT_SPOOL"),
+    *("OPSKNIGHT_ADMIN_EMAIL", "OPSKNIGHT_ADMIN_PASSWORD"),  # for the first start only
+    *("OPSKNIGHT_MAIL_PORT", "OPSKNIGHT_MAIL_BIND"),
+    *("OPSKNIGHT_WEB_PROCESSES", "OPSKNIGHT_DEBUG"),
+}
+
+
+@pytest.mark.parametrize("name", ["web", "beat", "migrate", *(f"worker-{w}" for w in WORKERS)])
+def test_what_the_example_offers_reaches_the_containers(compose: dict[str, Any], name: str) -> None:
+    given = set(compose["services"][name]["environment"])
+
+    assert documented_names() - NOT_HANDED_ON - given == set()
+
+
 def compose_command() -> list[str]:
     """`docker compose`, or the older `docker-compose`; neither needs an engine for `config`."""
     docker = shutil.which("docker")
@@ -113,6 +131,25 @@ def test_docker_compose_accepts_the_file() -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_a_line_of_the_env_file_reaches_a_worker(tmp_path: Path) -> None:
+    secrets = "".join(f"{name}=x\n" for name in (*SECRETS, "OPSKNIGHT_URL"))
+    (tmp_path / ".env").write_text(f"{secrets}TWILIO_FROM=+15550100\n")
+    shutil.copy(ROOT / "docker-compose.yml", tmp_path)
+
+    done = subprocess.run(
+        [*compose_command(), "config"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    phone = yaml.safe_load(done.stdout)["services"]["worker-phone"]["environment"]
+    assert phone["TWILIO_FROM"] == "+15550100"
+    assert phone.get("SLACK_BOT_TOKEN") is None
 
 
 def test_the_image_does_not_run_as_root_and_carries_no_secret() -> None:
