@@ -3,18 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from django.db.models import Exists, Min, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models import Exists, OuterRef, Q
 
 from incidents.models import Incident, TimelineEntry
 from incidents.services.participants import add_participants
-from notifications.models import Destination, Notification, NotificationRule
+from notifications.models import Destination, Notification
 from notifications.models.preferences import Channel
 from notifications.rules import PlannedPage
 from notifications.services.nudging import wake_channels
-from notifications.services.planning import PagePlan, hold, load_reach, rule_list_of, rule_of
+from notifications.services.planning import PagePlan, load_reach
 from notifications.services.telling import tell_plans
 
 # Incident, person, channel, address, reason: two waiting pages with the same are one too many.
@@ -160,65 +159,3 @@ def build_page(request: PageRequest, page: PlannedPage, now: datetime) -> Notifi
 def target_of(row: Notification) -> Target:
     """What a page would reach, and why."""
     return (row.incident_id, row.user_id, row.channel, row.address, row.reason)
-
-
-def queue_new_rule(*, rule: NotificationRule, now: datetime) -> None:
-    """Let a rule that was just added, or can just be used, take part in what its person is paged
-    for already.
-
-    Only where its time is still to come, counted from the latest page of each incident.
-    """
-    planned = rule_of(rule)
-    person = load_reach([rule.user_id], since=now).people.get(rule.user_id)
-    if person is None or not planned.is_usable:
-        return
-    delay = planned.delay_minutes
-    page = PlannedPage(planned.method_id, planned.channel, planned.address, delay, delay)
-    rows = []
-    for cycle in _running_cycles(rule.user_id):
-        urgency, started_at = cycle["incident__urgency"], cycle["started_at"]
-        is_gathered = urgency == Incident.Urgency.LOW and person.digest is not None
-        if rule_list_of(urgency) != rule.urgency or is_gathered:
-            continue
-        request = PageRequest(
-            cycle["incident_id"],
-            rule.user_id,
-            Notification.Reason.ESCALATION,
-            cycle["cause"],
-            needs_own_ack=cycle["needs_own_ack"],
-        )
-        rows.append(build_page(request, hold(page, person.quiet, urgency, started_at), started_at))
-    Notification.objects.bulk_create((r for r in rows if r.due_at > now), ignore_conflicts=True)
-
-
-def _running_cycles(user_id: int) -> list[dict[str, Any]]:
-    """The latest cause of each incident that a person is paged for, and when it arose."""
-    status = Incident.Status
-    pages = Notification.objects.filter(
-        Q(incident__status=status.TRIGGERED)
-        | Q(incident__status=status.ACKNOWLEDGED, needs_own_ack=True),
-        user_id=user_id,
-        reason=Notification.Reason.ESCALATION,
-    )
-    cycles = pages.values("incident_id", "incident__urgency", "cause", "needs_own_ack").annotate(
-        started_at=Min("created_at")
-    )
-    return list({c["incident_id"]: c for c in cycles.order_by("started_at")}.values())
-
-
-def drop_rule_pages(*, rule: NotificationRule) -> None:
-    """Cancel what a rule that is being removed has still waiting; the other rules go on."""
-    is_high = Q(incident__urgency=Incident.Urgency.HIGH)
-    waiting = Notification.objects.filter(
-        is_high if rule.urgency == NotificationRule.Urgency.HIGH else ~is_high,
-        user_id=rule.user_id,
-        contact_method_id=rule.contact_method_id,
-        delay_minutes=rule.delay_minutes,
-        state=Notification.State.PENDING,
-        incident__isnull=False,
-    )
-    Notification.objects.filter(pk__in=waiting).update(
-        state=Notification.State.CANCELLED,
-        finished_at=Now(),
-        last_error="Its rule was removed.",
-    )

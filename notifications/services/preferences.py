@@ -5,12 +5,13 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from notifications.channels import CHANNELS
 from notifications.models import ContactMethod, NotificationRule
 from notifications.models.preferences import Channel
 from notifications.selectors import get_contact_method_for, get_rule_for
-from notifications.services.outbox import drop_rule_pages, queue_new_rule
+from notifications.services.rule_pages import drop_rule_pages, queue_new_rule, step_in_for
 from notifications.services.verification import needs_code, send_code
 from opsknight.errors import Conflict, InvalidInput
 from opsknight.models import User
@@ -219,8 +220,9 @@ def change_rule(
 ) -> NotificationRule:
     """Give a rule another delay, and thereby another place in its list.
 
-    What waits by the old delay is cancelled; the new one takes part at once, as a new rule does.
-    Raises InvalidInput, Conflict for a rule that is there already.
+    What waits by the old delay is cancelled; the new one takes part at once, as a new rule does,
+    also where its time is past: what waited must not be lost. Raises InvalidInput, Conflict for a
+    rule that is there already.
     """
     rule = get_rule_for(user, pk)
     _check_rule(rule.urgency, delay_minutes)
@@ -229,10 +231,12 @@ def change_rule(
     before = values_of(rule, RULE_FIELDS)
     try:
         with transaction.atomic():
-            drop_rule_pages(rule=rule)
+            dropped = drop_rule_pages(rule=rule, now=now)
             rule.delay_minutes = delay_minutes
             rule.save(update_fields=["delay_minutes"])
-            queue_new_rule(rule=rule, now=now)
+            waited = {row.incident_id for row in dropped if row.incident_id is not None}
+            queue_new_rule(rule=rule, now=now, late_for=waited)
+            step_in_for(dropped, now=now)
             record_change(
                 actor=user,
                 action="notification_rule.updated",
@@ -255,9 +259,10 @@ def _check_rule(urgency: str, delay_minutes: int) -> None:
 
 
 def remove_rule(*, user: User, pk: int, ip: str | None = None) -> None:
-    """Remove a rule; its waiting pages are cancelled."""
-    rule = get_rule_for(user, pk)
+    """Remove a rule; its waiting pages are cancelled, an only one goes to the account's address."""
+    rule, now = get_rule_for(user, pk), timezone.now()
     with transaction.atomic():
         record_change(actor=user, action="notification_rule.deleted", entity=rule, ip=ip)
-        drop_rule_pages(rule=rule)
+        dropped = drop_rule_pages(rule=rule, now=now)
         rule.delete()
+        step_in_for(dropped, now=now)

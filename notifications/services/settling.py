@@ -33,9 +33,9 @@ _IS_CODE_GOOD = f"""
 """
 # SQL over n (notification), i (incident), u (user); i and u may be missing. NULL counts as false:
 # ask `IS TRUE`. An assignment is news to whoever has it until they acknowledge; its delayed ways
-# end when anybody did. Where everybody acknowledges, one's pages go on until one has done so oneself.
-# An event is told whatever came of its incident since; a status update unless it is triggered
-# again; a code until it was used or is too old, or another one was sent.
+# end when anybody did. Where everybody acknowledges, one's pages go on until one has done so
+# oneself. An event is told whatever came of its incident since; a status update unless it is
+# triggered again; a code until it was used or is too old, or another one was sent.
 WANTED = f"""
     CASE
         WHEN n.reason = 'event' THEN true

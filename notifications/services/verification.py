@@ -12,7 +12,7 @@ from notifications.models.preferences import Channel
 from notifications.selectors import get_contact_method_for
 from notifications.services.notices import NoticeRequest, build_notice
 from notifications.services.nudging import wake_channels
-from notifications.services.outbox import queue_new_rule
+from notifications.services.rule_pages import queue_new_rule
 from notifications.services.stopping import has_stopped
 from opsknight.errors import Conflict, InvalidInput, OpsKnightError
 from opsknight.models import User

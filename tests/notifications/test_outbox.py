@@ -173,11 +173,13 @@ def test_new_rules_take_part_also_after_the_last_one_has_fired(incident: Inciden
 
 def test_a_removed_rule_takes_its_waiting_page_along(incident: Incident, bob: User):
     rule = NotificationRuleFactory(contact_method__user=bob, delay_minutes=30)
+    NotificationRuleFactory(contact_method=rule.contact_method)
     queue_pages(requests=[page(incident, bob)], now=NOW)
 
     remove_rule(user=bob, pk=rule.pk)
 
-    assert Notification.objects.get(channel="email").state == Notification.State.CANCELLED
+    states = Notification.objects.filter(channel="email").values_list("delay_minutes", "state")
+    assert set(states) == {(0, "pending"), (30, "cancelled")}
 
 
 def test_a_person_has_a_hundred_rules_at_most(bob: User):

@@ -127,13 +127,54 @@ def test_removing_a_rule_cancels_only_what_its_own_list_has_waiting(bob: User):
     high, low = of_urgency("high"), of_urgency("low")
     rule(bob, "a@home.example", "high", 30)
     calm = rule(bob, "a@home.example", "other", 30)
+    rule(bob, "a@home.example", "other", 60)
     page(high, bob)
     page(low, bob)
 
     remove_rule(user=bob, pk=calm.pk)
 
-    states = Notification.objects.filter(channel="email").values_list("incident", "state")
+    rows = Notification.objects.filter(channel="email", delay_minutes=30)
+    states = rows.values_list("incident", "state")
     assert set(states) == {(high.pk, "pending"), (low.pk, "cancelled")}
+
+
+def ways(user: User) -> list[tuple[str, int]]:
+    """What waits for a person, by address and delay."""
+    waiting = Notification.objects.filter(user=user, state="pending").exclude(channel="in_app")
+    return sorted(waiting.values_list("address", "delay_minutes"))
+
+
+def test_the_only_rule_leaves_what_waits_to_the_account_address(bob: User):
+    quiet(bob)
+    only = rule(bob, "a@home.example", "other")
+    page(of_urgency("low"), bob, now=NIGHT)
+
+    remove_rule(user=bob, pk=only.pk)
+
+    assert ways(bob) == [("bob@example.com", 0)]
+    assert Notification.objects.get(channel="email", state="pending").due_at == MORNING
+
+
+def test_a_rule_that_comes_back_pages_again(bob: User, incident: Incident):
+    rule(bob, "b@home.example")
+    slow = rule(bob, "a@home.example", delay=30)
+    page(incident, bob)
+
+    for minutes in (10, 30):
+        change_rule(user=bob, pk=slow.pk, delay_minutes=minutes, now=timezone.now())
+
+    assert ways(bob) == [("a@home.example", 30), ("b@home.example", 0)]
+
+
+def test_a_delay_that_is_over_already_pages_now(bob: User, incident: Incident):
+    rule(bob, "b@home.example")
+    slow = rule(bob, "a@home.example", delay=30)
+    page(incident, bob, now=timezone.now() - 20 * MINUTE)
+
+    change_rule(user=bob, pk=slow.pk, delay_minutes=10, now=timezone.now())
+
+    waiting = Notification.objects.get(address="a@home.example", state="pending")
+    assert waiting.due_at <= timezone.now()
 
 
 def test_another_delay_moves_what_waits(bob: User, incident: Incident):
