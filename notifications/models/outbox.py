@@ -206,6 +206,12 @@ class Notification(models.Model):
                 condition=Q(state="pending"),
                 name="notification_mates",
             ),
+            # What waits for the end of quiet hours, to be looked at again.
+            models.Index(
+                fields=["id"],
+                condition=Q(state="pending", waits_for="quiet"),
+                name="notification_quiet",
+            ),
             models.Index(
                 fields=["channel", "leased_until"],
                 condition=Q(state="sending"),

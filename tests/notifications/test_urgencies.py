@@ -22,6 +22,7 @@ from notifications.services.outbox import PageRequest, queue_pages
 from notifications.services.paging_preferences import set_paging_preferences
 from notifications.services.planning import load_reach
 from notifications.services.preferences import add_rule, change_rule, remove_rule
+from notifications.services.quiet_pages import follow_quiet_pages
 from opsknight.errors import Conflict, InvalidInput, NotFound
 from opsknight.models import User
 from tests.factories import (
@@ -328,6 +329,45 @@ def test_quiet_hours_of_an_unknown_zone_are_read_in_utc():
     assert hours.end_of(NIGHT, "low") == MORNING
 
 
+def held(user: User) -> list[tuple[datetime, str]]:
+    rows = Notification.objects.filter(user=user, state="pending", reason="escalation")
+    rows = rows.exclude(channel="in_app")
+    return list(rows.order_by("due_at").values_list("due_at", "waits_for"))
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("nothing", (MORNING, "quiet")),
+        ("shorter", (MORNING - HOUR, "quiet")),
+        ("over", (NIGHT + HOUR, "")),
+        ("zone", (NIGHT + HOUR, "")),
+        ("urgency", (NIGHT + HOUR, "")),
+    ],
+)
+def test_what_waits_follows_a_change_of_quiet_hours(
+    what: str, expected: tuple[datetime, str], bob: User
+):
+    quiet(bob)
+    low = of_urgency("low")
+    page(low, bob, now=NIGHT)
+    hours = PagingPreferences.objects.filter(user=bob)
+    match what:
+        case "shorter":
+            hours.update(quiet_until=time(6))
+        case "over":
+            hours.update(quiet_up_to="")
+        case "zone":
+            User.objects.filter(pk=bob.pk).update(time_zone="Asia/Tokyo")
+        case "urgency":
+            Incident.objects.filter(pk=low.pk).update(urgency="high")
+
+    follow_quiet_pages(now=NIGHT + HOUR)
+    follow_quiet_pages(now=NIGHT + HOUR)
+
+    assert held(bob) == [expected]
+
+
 @pytest.mark.parametrize(
     ("values", "field"),
     [
@@ -489,6 +529,23 @@ def test_the_chain_of_substitutes_stops_at_one(
 
     assert addresses(carol, incident) == [("carol@example.com", 0)]
     assert addresses(eve, incident) == []
+
+
+def test_what_waits_for_the_morning_goes_to_whoever_stands_in_and_back(bob: User, carol: User):
+    quiet(bob)
+    low = of_urgency("low")
+    page(low, bob, now=NIGHT)
+
+    absence = away(bob, carol, now=NIGHT + HOUR)
+    follow_quiet_pages(now=NIGHT + HOUR)
+    assert (held(bob), held(carol)) == ([], [(NIGHT + HOUR, "")])
+    assert "Carol is paged in place of Bob" in messages(low)[-1]
+
+    quiet(carol)
+    Notification.objects.filter(user=carol).update(waits_for="quiet")
+    end_absence(user=bob, pk=absence.pk, now=NIGHT + 2 * MINUTE + HOUR)
+    follow_quiet_pages(now=NIGHT + 2 * HOUR)
+    assert (held(bob), held(carol)) == ([(MORNING, "quiet")], [])
 
 
 def test_without_an_active_substitute_the_person_is_paged(
