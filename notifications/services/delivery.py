@@ -158,21 +158,22 @@ class _Run:
         if not outcomes:
             return
         _record_patiently(outcomes)
-        self._hold(outcomes)
+        # What the door keeps for a breaker is kept by those of all accounts.
+        self._hold(outcomes, is_shut=True)
         for outcome in outcomes:
             assert outcome.route.postponed is not None  # noqa: S101
             until = outcome.route.postponed.until.timestamp()
             if until - time.time() < LINGER_SECONDS:
                 self.stays_until = max(self.stays_until, until)
 
-    def _hold(self, outcomes: Iterable[Outcome]) -> None:
+    def _hold(self, outcomes: Iterable[Outcome], *, is_shut: bool) -> None:
         waits = {(o.page.address, o.route.postponed) for o in outcomes if o.route.postponed}
         for address, postponed in waits:
             if postponed.is_for_address:
                 hold_address(channel=self.channel.name, address=address, postponed=postponed)
             elif postponed.wait == Notification.Wait.LIMIT:
                 mark_channel(channel=self.channel.name)
-            elif postponed.wait == Notification.Wait.BREAKER and len(self.accounts) == 1:
+            elif postponed.wait == Notification.Wait.BREAKER and is_shut:
                 hold_channel(channel=self.channel.name, postponed=postponed)
 
     def _record(self, sent: Sequence[Sent]) -> None:
@@ -181,7 +182,7 @@ class _Run:
         self.under_way -= len(sent)
         outcomes = [outcome for one in sent for outcome in one.result()]
         _record_patiently(outcomes)
-        self._hold(outcomes)
+        self._hold(outcomes, is_shut=len(self.accounts) == 1)
         if any(outcome.route.error is not None for outcome in outcomes):
             self.looks_at = 0.0  # the next way may be on this channel
 

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import connection
-from django.db.models import DurationField, ExpressionWrapper, F
+from django.db import connection, transaction
+from django.db.models import DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from notifications.channels.base import Page, Postponed
 from notifications.models import Notification
-from notifications.services.outcomes import BREAKER_PATIENCE
+from notifications.services.outcomes import BREAKER_PATIENCE, NOTICE_PATIENCE, WITH_NEXT_WAY
 from notifications.turns import FIRST
 
 _MARK_BUNDLES = """
@@ -35,37 +36,44 @@ def hold_address(*, channel: str, address: str, postponed: Postponed) -> int:
 
     Returns how many rows. Otherwise each would be claimed only to be put back.
     """
-    due = Notification.objects.filter(
-        channel=channel, address=address, state=Notification.State.PENDING, due_at__lte=Now()
-    )
+    due = _due(channel).filter(address=address)
     if postponed.wait == Notification.Wait.LIMIT:
         due = due.filter(turn__gt=FIRST)
-    wait = max(postponed.until - timezone.now(), timedelta())
-    return due.update(due_at=Now() + wait, waits_for=postponed.wait)
+    return _update_free(due, due_at=_until(postponed), waits_for=postponed.wait)
 
 
 def hold_channel(*, channel: str, postponed: Postponed) -> int:
-    """Let everything that is due on a channel wait for its only provider.
+    """Let everything that is due on a channel wait for its providers.
 
-    Not what has waited for BREAKER_PATIENCE: that is claimed, and takes the next way.
+    Not what has waited for as long as it may: that is claimed, and takes the next way.
     """
-    wait = max(postponed.until - timezone.now(), timedelta())
     delay = ExpressionWrapper(F("delay_minutes") * timedelta(minutes=1), DurationField())
-    due = Notification.objects.filter(
-        channel=channel,
-        state=Notification.State.PENDING,
-        due_at__lte=Now(),
-        created_at__gt=Now() - delay - BREAKER_PATIENCE,
+    may_wait = Q(created_at__gt=Now() - delay - BREAKER_PATIENCE) | Q(
+        ~Q(reason__in=WITH_NEXT_WAY), created_at__gt=Now() - NOTICE_PATIENCE
     )
-    return due.update(due_at=Now() + wait, waits_for=postponed.wait)
+    due = _due(channel).filter(may_wait)
+    return _update_free(due, due_at=_until(postponed), waits_for=postponed.wait)
 
 
 def mark_channel(*, channel: str) -> int:
     """Say of everything due but first pages that it waits for a slot; it stays due."""
+    due = _due(channel).filter(turn__gt=FIRST, waits_for="")
+    return _update_free(due, waits_for=Notification.Wait.LIMIT)
+
+
+def _due(channel: str) -> QuerySet[Notification]:
     return Notification.objects.filter(
-        channel=channel,
-        state=Notification.State.PENDING,
-        due_at__lte=Now(),
-        turn__gt=FIRST,
-        waits_for="",
-    ).update(waits_for=Notification.Wait.LIMIT)
+        channel=channel, state=Notification.State.PENDING, due_at__lte=Now()
+    )
+
+
+def _until(postponed: Postponed) -> CombinedExpression:
+    return Now() + max(postponed.until - timezone.now(), timedelta())
+
+
+@transaction.atomic
+def _update_free(rows: QuerySet[Notification], **values: object) -> int:
+    """Change those that nobody else has in hand: two that waited for each other would end the run
+    of one of them."""
+    free = rows.select_for_update(skip_locked=True, no_key=True)
+    return Notification.objects.filter(pk__in=free.values("pk")).update(**values)

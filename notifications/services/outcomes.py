@@ -29,8 +29,11 @@ State = Notification.State
 Result = DeliveryAttempt.Outcome
 FIRST_BACKOFF = timedelta(seconds=5)
 LONGEST_BACKOFF = timedelta(minutes=5)
-# A page whose only provider has been failing for this long takes the next way.
+# A page whose only provider has been failing for this long takes the next way. What has none
+# (notices, news) waits for longer: to give it up early would help nobody.
 BREAKER_PATIENCE = timedelta(minutes=5)
+NOTICE_PATIENCE = timedelta(days=1)
+WITH_NEXT_WAY = (Notification.Reason.ESCALATION, Notification.Reason.ASSIGNMENT)
 BREAKER_TRIES = 3
 MAX_DETAIL_LENGTH = 500
 
@@ -141,8 +144,9 @@ def _postpone(row: Notification, postponed: Postponed, now: datetime) -> None:
     has_waited = now - row.created_at - timedelta(minutes=row.delay_minutes)
     # A page that quiet hours kept back is old when it is tried first.
     was_tried_often = row.claims - row.attempts >= BREAKER_TRIES
-    if waits == Notification.Wait.BREAKER and has_waited > BREAKER_PATIENCE and was_tried_often:
-        row.last_error = "Its provider has been failing for minutes."
+    patience = BREAKER_PATIENCE if row.reason in WITH_NEXT_WAY else NOTICE_PATIENCE
+    if waits == Notification.Wait.BREAKER and has_waited > patience and was_tried_often:
+        row.last_error = "Its provider has been failing for too long."
         row.state = State.FAILED
         row.finished_at = now
         return

@@ -66,7 +66,8 @@ def _follow(held: Sequence[_Held], now: datetime) -> int:
         return 0
     reach = load_reach({one.person_id for one in held}, since=now)
     wanted = wanted_among(one.row.pk for one in held)
-    stay, go = [], []
+    stay: list[_Held] = []
+    go: list[_Held] = []
     for one in held:
         plan = reach.plan_of(one.person_id, urgency=one.urgency, at=now)
         if plan is None or one.row.pk not in wanted:

@@ -76,8 +76,8 @@ def forget_withdrawn(rows: Sequence[Notification]) -> None:
     """Make room for pages that were withdrawn before anybody tried to send them, and come back."""
     for row in rows:
         Notification.objects.filter(
-            incident_id=row.incident_id,
-            user_id=row.user_id,
+            incident=row.incident_id,
+            user=row.user_id,
             channel=row.channel,
             address=row.address,
             cause=row.cause,
@@ -121,7 +121,7 @@ def step_in_for(dropped: Sequence[Notification], *, now: datetime) -> None:
 
 def _has_other_way(row: Notification) -> bool:
     others = Notification.objects.filter(
-        incident_id=row.incident_id, user_id=row.user_id, reason=row.reason, cause=row.cause
+        incident=row.incident_id, user=row.user_id, reason=row.reason, cause=row.cause
     ).exclude(channel="in_app")
     return others.filter(state__in=(*Notification.UNFINISHED, *REACHED)).exists()
 

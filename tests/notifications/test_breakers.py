@@ -20,7 +20,12 @@ from notifications.services.delivery import deliver_due
 from notifications.services.routing import send_message
 from opsknight.models import User
 from opsknight.prompt_redis import prompt_redis
-from tests.factories import ContactMethodFactory, NotificationFactory, UserFactory
+from tests.factories import (
+    ContactMethodFactory,
+    DestinationFactory,
+    NotificationFactory,
+    UserFactory,
+)
 from tests.notifications.providers import Endpoint, Mailbox
 
 pytestmark = pytest.mark.django_db
@@ -161,7 +166,7 @@ def test_a_page_that_waited_for_minutes_takes_the_next_way(
     assert mailbox.recipients == [bob.email]
     said = TimelineEntry.objects.filter(incident=incident).first()
     assert said is not None
-    assert "failing for minutes" in said.message
+    assert "failing for too long" in said.message
 
 
 def test_a_page_that_was_kept_back_for_hours_is_not_given_up_at_its_first_try(
@@ -198,6 +203,48 @@ def test_while_the_only_provider_is_left_alone_everything_waits_and_nothing_is_r
     old.refresh_from_db()
     assert old.state == State.FAILED
     assert mailbox.mails == []
+
+
+def test_with_all_accounts_left_alone_their_backlog_is_put_back_at_once(
+    settings: Settings, mailbox: Mailbox, incident: Incident
+):
+    settings.PROVIDERS_FROM_ENV = {"sendgrid": {"api_key": "k"}}
+    for _ in range(3):
+        for key in ("env:smtp", "env:sendgrid"):
+            breakers.report(Guard(key, key, "email"), error="Answered 500.")
+    NotificationFactory.create_batch(CHANNELS["email"].parallel + 5, incident=incident)
+
+    count = deliver_due(channel="email")
+
+    assert count == CHANNELS["email"].parallel
+    assert set(Notification.objects.values_list("waits_for", flat=True)) == {Wait.BREAKER}
+
+
+@pytest.mark.parametrize(
+    ("reason", "state"), [("event", State.PENDING), ("escalation", State.FAILED)]
+)
+def test_what_has_no_next_way_waits_for_longer(
+    reason: str, state: str, incident: Incident, endpoint: Endpoint
+):
+    place = DestinationFactory(address=endpoint.url)
+    row = NotificationFactory(
+        incident=incident,
+        user=None,
+        destination=place,
+        channel="webhook",
+        address=endpoint.url,
+        reason=reason,
+        claims=5,
+        created_at=timezone.now() - timedelta(hours=2),
+    )
+    host = endpoint.url.split("/")[2]
+    for _ in range(3):
+        breakers.report(Guard(f"host:{host}", host, "webhook"), error="Answered 500.")
+
+    deliver_due(channel="webhook")
+
+    row.refresh_from_db()
+    assert row.state == state
 
 
 class Flaky(Provider):

@@ -5,18 +5,20 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from incidents.models import Incident, TimelineEntry
 from incidents.services.lifecycle import acknowledge_incidents, reassign_incident
-from notifications.channels.base import DeliveryError
+from notifications.channels.base import DeliveryError, Postponed
 from notifications.models import Notification
 from notifications.services.assignments import notify_assigned
 from notifications.services.claims import claim_pages
 from notifications.services.delivery import deliver_due
+from notifications.services.holding import hold_channel
 from notifications.services.outcomes import Outcome, record_outcomes
 from notifications.services.routing import Call, Route, Sent
 from notifications.services.settling import cancel_settled_pages
@@ -129,6 +131,25 @@ def test_whatever_a_provider_says_can_be_written_down(incident: Incident, bob: U
 
     row.refresh_from_db()
     assert (row.state, row.provider_message_id) == (State.SENT, "x" * 200)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_letting_a_backlog_wait_waits_for_nobody(incident: Incident):
+    locked, free = NotificationFactory.create_batch(2, incident=incident)
+    postponed = Postponed(Notification.Wait.BREAKER, timezone.now() + timedelta(seconds=30))
+
+    def hold() -> int:
+        try:
+            return hold_channel(channel="email", postponed=postponed)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        Notification.objects.select_for_update().get(pk=locked.pk)
+        assert pool.submit(hold).result(5) == 1
+
+    free.refresh_from_db()
+    assert free.waits_for == Notification.Wait.BREAKER
 
 
 # Acknowledged, reassigned, used up between the claim and the outcome
