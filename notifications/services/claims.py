@@ -1,5 +1,6 @@
 """Takes due pages under a lease, so that no two workers send the same one."""
 
+import logging
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -32,11 +33,14 @@ from notifications.services.settling import (
 )
 from opsknight.models import User
 
+logger = logging.getLogger(__name__)
+
 # Senders start at once and end after SEND_SECONDS, so a lease that runs out means a dead worker.
 LEASE_SECONDS = 30
 assert LEASE_SECONDS > SEND_SECONDS  # noqa: S101
 MAX_ATTEMPTS = 8
 LAST_TURN = 32_767
+UNREADABLE = "It was written by another version of OpsKnight and cannot be read."
 
 # Rows whose worker died come first, with what went out in the same message; then due ones, first
 # turns first, longest due first, each with the other due pages of its service to its address. Each
@@ -188,7 +192,8 @@ def _load(ids: list[int]) -> list[Page]:
 
 
 def _page_of(row: Notification) -> Page:
-    place = row.destination
+    place, event = row.destination, _event(row)
+    is_unreadable = event is None and "event" in row.details
     return Page(
         notification_id=row.pk,
         claim=row.claims,
@@ -202,8 +207,8 @@ def _page_of(row: Notification) -> Page:
         recipient=Place(place.pk, place.name) if place else _person(row.user),
         incident=paged_incident(row.incident) if row.incident else None,
         notice=None if row.incident else Notice(row.subject, row.text, row.link, row.details),
-        event=_event(row),
-        cannot_send=_obstacle(row),
+        event=event,
+        cannot_send=UNREADABLE if is_unreadable else _obstacle(row),
         turn=row.turn,
         bundle=row.bundle,
     )
@@ -212,7 +217,12 @@ def _page_of(row: Notification) -> Page:
 def _event(row: Notification) -> Event | None:
     if row.reason not in Notification.NEWS or "event" not in row.details:
         return None
-    return Event(**row.details["event"], template=row.details.get("template", ""))
+    try:
+        return Event(**row.details["event"], template=row.details.get("template", ""))
+    except TypeError:
+        # One row must not keep its channel from being claimed.
+        logger.exception("Message %s cannot be read.", row.pk)
+        return None
 
 
 def paged_incident(incident: Incident) -> PagedIncident:

@@ -200,8 +200,35 @@ def send_parcel(
 ) -> list[Outcome]:
     """Render and send pages as one message, or keep it for the sandbox; never raises.
 
-    Returns what became of each page.
+    Returns what became of each page. One that cannot be rendered does not keep the others back.
     """
+    try:
+        return _send_together(channel, pages, accounts)
+    except Exception:
+        # The outermost edge of one message: a defect here must not stop the others.
+        logger.exception("Pages %s could not be sent.", [page.notification_id for page in pages])
+    good = [page for page in pages if _renders(channel, page)]
+    if len(good) == len(pages):  # they were rendered, and may have been sent
+        good = []
+    defect = DeliveryError("OpsKnight could not build or send the message; see its log.")
+    rest = [Outcome(page, Route(error=defect)) for page in pages if page not in good]
+    return [*send_parcel(channel, good, accounts), *rest] if good else rest
+
+
+def _renders(channel: Channel, page: Page) -> bool:
+    try:
+        channel.render([page])
+    except DeliveryError:
+        return True
+    except Exception:
+        logger.exception("Page %s could not be rendered.", page.notification_id)
+        return False
+    return True
+
+
+def _send_together(
+    channel: Channel, pages: Sequence[Page], accounts: Sequence[ProviderConfig]
+) -> list[Outcome]:
     message, route = None, Route()
     try:
         if obstacle := next((page.cannot_send for page in pages if page.cannot_send), ""):
@@ -218,10 +245,6 @@ def send_parcel(
         route.error = failure
     except Postponed as postponed:
         route.postponed = postponed
-    except Exception:
-        # The outermost edge of one message: a defect here must not stop the others.
-        logger.exception("Pages %s could not be sent.", [page.notification_id for page in pages])
-        route.error = DeliveryError("OpsKnight could not build or send the message; see its log.")
     is_kept = not accounts and route.error is None and route.postponed is None
     return [Outcome(page, route, message if is_kept else None, len(pages)) for page in pages]
 

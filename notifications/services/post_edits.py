@@ -7,10 +7,11 @@ sweep looks at the messages of open incidents, which are few.
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import connection, transaction
 
@@ -81,7 +82,7 @@ class Edit:
     posts: tuple[PostedMessage, ...]  # that were claimed; one for each incident in it
     due: tuple[str, ...]  # what each of them then shows
     posted: Posted
-    message: Message
+    render: Callable[[], Message]
     account: ProviderConfig | None  # that posted it, if it is still there
 
 
@@ -144,7 +145,7 @@ def _edit(
     assert isinstance(channel, CardChannel)  # noqa: S101 — nothing else is recorded
     if len(posts) > 1 and isinstance(channel, ListChannel):
         rows = [(paged_incident(p.incident), due.get(p.pk, p.incident.status)) for p in posts]
-        message = channel.render_list(rows, address=first.address)
+        render = partial(channel.render_list, rows, address=first.address)
     else:
         shown = due[first.pk]
         said = entries.get((first.incident_id, shown), "")
@@ -152,12 +153,13 @@ def _edit(
             logger.error(
                 "Nothing on the timeline says who %s incident %s.", shown, first.incident_id
             )
-        message = channel.render_card(
-            paged_incident(first.incident), address=first.address, shown=shown, said=said
+        incident = paged_incident(first.incident)
+        render = partial(
+            channel.render_card, incident, address=first.address, shown=shown, said=said
         )
     claimed = tuple(post for post in posts if post.pk in due)
     account = find_account(posted.provider)
-    return Edit(claimed, tuple(due[post.pk] for post in claimed), posted, message, account)
+    return Edit(claimed, tuple(due[post.pk] for post in claimed), posted, render, account)
 
 
 def _last_entries(
@@ -177,12 +179,12 @@ def _last_entries(
 
 
 def _send(edit: Edit) -> DeliveryError | None:
-    """Edit one message; returns what went wrong. Never touches the database."""
+    """Render and edit one message; returns what went wrong. Never touches the database."""
     account = edit.account
     try:
         if account is None or not PROVIDERS[account.kind].edits:
             return DeliveryError("The account that posted it is gone.", permanent=True)
-        PROVIDERS[account.kind].edit(edit.message, config=account, posted=edit.posted)
+        PROVIDERS[account.kind].edit(edit.render(), config=account, posted=edit.posted)
     except DeliveryError as error:
         return error
     except Exception:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,21 +11,27 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from bench.stand_ins.slack import SlackStandIn
 from incidents.models import Incident, TimelineEntry
 from incidents.services.lifecycle import acknowledge_incidents, reassign_incident
-from notifications.channels.base import DeliveryError, Postponed
-from notifications.models import Notification
+from notifications.channels import CHANNELS
+from notifications.channels.base import DeliveryError, Message, Page, PagedIncident, Postponed
+from notifications.models import Destination, Notification
+from notifications.services.accounts import accounts_for
 from notifications.services.assignments import notify_assigned
 from notifications.services.claims import claim_pages
-from notifications.services.delivery import deliver_due
+from notifications.services.delivery import deliver_due, send_parcel
 from notifications.services.holding import hold_channel
 from notifications.services.outcomes import Outcome, record_outcomes
+from notifications.services.post_edits import edit_posts
 from notifications.services.routing import Call, Route, Sent
 from notifications.services.settling import cancel_settled_pages
 from notifications.services.verification import enter_code, send_code
 from opsknight.models import User
 from tests.factories import (
     ContactMethodFactory,
+    DestinationFactory,
+    IncidentFactory,
     NotificationFactory,
     NotificationRuleFactory,
     TeamFactory,
@@ -169,7 +175,7 @@ def test_who_was_assigned_what_is_acknowledged_is_told_by_the_next_way(
     for channel in ("webhook", "email"):
         deliver_due(channel=channel)
 
-    told = [mail["Subject"] for mail in mailbox.mails if str(incident.pk) in mail["Subject"]]
+    told = [mail["Subject"] for mail in mailbox.mails if incident.title in mail["Subject"]]
     assert len(told) == 1
 
 
@@ -219,3 +225,76 @@ def test_a_code_that_was_used_or_followed_by_another_is_not_sent(bob: User):
     assert code is not None
     enter_code(user=bob, pk=method.pk, code=code[0], now=timezone.now())
     assert claim_pages(channel="email", limit=5) == []
+
+
+# What cannot be read or rendered
+
+
+def test_one_page_that_cannot_be_rendered_leaves_its_bundle_alone(
+    mailbox: Mailbox, incident: Incident, bob: User, monkeypatch: pytest.MonkeyPatch
+):
+    others = IncidentFactory.create_batch(2, service=incident.service)
+    for one in (incident, *others):
+        NotificationFactory(incident=one, user=bob)
+    email = CHANNELS["email"]
+    render = email.render
+
+    def render_but_one(pages: Sequence[Page]) -> Message:
+        assert all(page.incident and page.incident.id != incident.pk for page in pages)
+        return render(pages)
+
+    monkeypatch.setattr(email, "render", render_but_one)
+    pages = claim_pages(channel="email", limit=3)
+    record_outcomes(send_parcel(email, pages, accounts_for("email")))
+
+    assert len(mailbox.mails) == 1
+    states = dict(Notification.objects.values_list("incident", "state"))
+    assert states == {incident.pk: State.PENDING} | {one.pk: State.SENT for one in others}
+    said = TimelineEntry.objects.get(incident=others[0])
+    assert said.message == "Page sent to Bob by e-mail, in one message with 1 other"
+
+
+def test_an_event_of_another_version_does_not_stop_its_channel(
+    endpoint: Endpoint, incident: Incident
+):
+    place = DestinationFactory(address=endpoint.url)
+    to_place = {"user": None, "destination": place, "channel": "webhook", "address": endpoint.url}
+    old = NotificationFactory(
+        incident=incident,
+        reason="event",
+        cause="event:1",
+        details={"event": {"number": 1}},
+        **to_place,
+    )
+    page = NotificationFactory(incident=incident, **to_place)
+
+    deliver_due(channel="webhook")
+
+    old.refresh_from_db()
+    page.refresh_from_db()
+    assert (old.state, page.state) == (State.FAILED, State.DELIVERED)
+    assert len(endpoint.requests) == 1
+
+
+def test_a_card_that_cannot_be_rendered_leaves_the_others_to_be_edited(
+    slack: SlackStandIn, room: Destination, bob: User, monkeypatch: pytest.MonkeyPatch
+):
+    incidents = IncidentFactory.create_batch(2)
+    for one in incidents:
+        NotificationFactory(
+            incident=one, user=None, destination=room, channel="slack", address=room.address
+        )
+    deliver_due(channel="slack")
+    acknowledge_incidents(incident_ids=[one.pk for one in incidents], actor=bob)
+    render = CHANNELS["slack"].render_card  # type: ignore[attr-defined]
+
+    def render_but_one(about: PagedIncident, **values: str) -> Message:
+        assert about.id != incidents[0].pk
+        message: Message = render(about, **values)
+        return message
+
+    monkeypatch.setattr(CHANNELS["slack"], "render_card", render_but_one)
+
+    edit_posts(now=timezone.now())
+
+    assert sorted(post.edits for post in slack.posts) == [0, 1]
