@@ -12,7 +12,7 @@ import pwd
 import signal
 import stat
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import psutil
 logger = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 SERVICE_USER = "pgserver"  # who runs the servers when we are root, which PostgreSQL refuses to be
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -87,6 +88,33 @@ def die_with_parent(signum: signal.Signals, parent: int | None = None) -> Callab
             os._exit(1)
 
     return ask_kernel
+
+
+def adopt_orphans() -> None:
+    """Become the parent of each descendant whose parent ends; see `reap_strays`."""
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap_strays(known: Collection[int]) -> None:
+    """Let the kernel forget ended children that nobody here has started: adopted orphans.
+
+    Those in `known` are left to whoever started them.
+    """
+    with contextlib.suppress(ChildProcessError):  # no children at all
+        while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if found.si_pid in known:
+                return  # it ended this moment; its own signal comes
+            os.waitpid(found.si_pid, os.WNOHANG)
+
+
+def set_command_line(words: list[str]) -> None:
+    """Show these words in `ps`, as far as they fit into the place of those we were started with."""
+    numbers = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+    start, end = int(numbers[45]), int(numbers[46])  # arg_start and arg_end, see proc(5)
+    size = end - start
+    if size > 0:
+        text = b"\0".join(map(os.fsencode, words))[: size - 1]
+        ctypes.memmove(start, text.ljust(size, b"\0"), size)
 
 
 def stop_process(

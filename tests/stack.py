@@ -234,9 +234,9 @@ def refused_start(home: Path, **env: str) -> str:
 
 def _part(child: psutil.Process) -> str:
     command = child.cmdline()
-    for module in ("config.web", "config.mail"):
+    for module in ("config.web", "config.mail", "config.supervisor.forkserver"):
         if module in command:
-            return module.removeprefix("config.")
+            return module.rpartition(".")[2]
     if "beat" in command:
         return "beat"
     if "-n" in command:

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from config.processes import die_with_parent
 
@@ -29,6 +30,41 @@ class Program:
     # Each signal with its seconds of grace; SIGKILL follows the last.
     stop_signals: tuple[tuple[signal.Signals, float], ...] = ((signal.SIGTERM, 7.0),)
     popen_options: dict[str, Any] = field(default_factory=dict)
+    listener: socket.socket | None = None  # of a forked program: added as `--fd N`
+
+
+class Process(Protocol):
+    """What we need of a running process; `subprocess.Popen` is one."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None:
+        """The exit status; None while it runs."""
+
+    def send_signal(self, sig: int) -> None:
+        """Send a signal, unless it has ended."""
+
+
+# Starts a program whose output goes into the file with that number.
+Starter = Callable[[Program, int], Awaitable[Process]]
+
+
+async def spawn(program: Program, output: int) -> Process:
+    """Start a program of its own; call it from the main thread, whose death the child shares."""
+    options = {
+        "start_new_session": True,  # Ctrl-C is ours alone: we stop the children in order
+        "preexec_fn": die_with_parent(signal.SIGKILL),
+        **program.popen_options,
+    }
+    return subprocess.Popen(
+        program.command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"} | program.env,
+        **options,
+    )
 
 
 class Log:
@@ -71,36 +107,37 @@ class LineReader(asyncio.Protocol):
 class Child:
     """A program kept running: when it ends unasked it starts again after a growing pause."""
 
-    def __init__(self, program: Program, log: Log) -> None:
+    def __init__(self, program: Program, log: Log, start: Starter = spawn) -> None:
         self.program = program
         self.exits = 0
         self.ended = asyncio.Event()  # the present process has ended
         self.last_lines: deque[str] = deque(maxlen=20)
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._starter = start
+        self._process: Process | None = None
         self._stopping = asyncio.Event()
         self._pause = FIRST_PAUSE_SECONDS
 
     async def start(self) -> None:
-        """Start the process; call it from the main thread, whose death the child shares."""
+        """Start the process, and read what it says."""
         self.ended.clear()
-        options = {
-            "start_new_session": True,  # Ctrl-C is ours alone: we stop the children in order
-            "preexec_fn": die_with_parent(signal.SIGKILL),
-            **self.program.popen_options,
-        }
-        self._process = subprocess.Popen(
-            self.program.command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"} | self.program.env,
-            **options,
-        )
         self._reader = LineReader(self._take_line)
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: self._reader, self._process.stdout
-        )
+        reader, writer = os.pipe()
+        try:
+            await asyncio.get_running_loop().connect_read_pipe(
+                lambda: self._reader,
+                open(reader, "rb", buffering=0),  # noqa: SIM115 - it closes it
+            )
+            self._process = await self._starter(self.program, writer)
+        finally:
+            os.close(writer)
+        if self._stopping.is_set():  # meanwhile
+            self._process.send_signal(signal.SIGKILL)
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the present process, or of the last one."""
+        return self._process.pid if self._process else None
 
     def notice(self) -> None:
         """Look whether the process has ended; called on each SIGCHLD."""
@@ -133,10 +170,7 @@ class Child:
             await self.start()
         except (OSError, subprocess.SubprocessError) as error:
             self._log.say(self.program.name, f"cannot be started: {error}")
-            if self._process is not None and self._process.poll() is None:
-                self._process.kill()  # it runs, but nobody reads what it says
-            else:
-                self.ended.set()
+            self.ended.set()
 
     async def finish(self) -> int:
         """Wait for a program that ends by itself; its status, after all of its output."""
@@ -147,7 +181,7 @@ class Child:
     @property
     def status(self) -> int:
         """The exit status of the last process; negative: the signal that ended it."""
-        return self._process.returncode if self._process else 0
+        return (self._process.returncode if self._process else None) or 0
 
     async def stop(self) -> None:
         """End the process, by force when it does not listen."""

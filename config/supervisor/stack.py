@@ -1,20 +1,20 @@
 """All processes of one installation: started in order, kept running, stopped in order.
 
-PostgreSQL and Redis, then the one-time preparation, then web, workers and beat. On the way out the
-other way round, so that nobody loses the database while still at work.
+PostgreSQL and Redis, beside them the fork server, then the one-time preparation, then web, workers
+and beat. On the way out the other way round, so that nobody loses the database while still at work.
 """
 
 import asyncio
 import signal
 import socket
-import sys
 import time
 from collections.abc import Awaitable, Callable
 
 from config.celery import WORKERS
 from config.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
-from config.processes import StartError
+from config.processes import StartError, adopt_orphans, reap_strays
 from config.supervisor.children import Child, Log, Program
+from config.supervisor.forks import ForkServer
 from config.supervisor.preflight import Options
 
 # How many tasks a worker runs at once; threads, because the work is waiting for others.
@@ -22,9 +22,7 @@ CONCURRENCY = {"escalations": 2, "email": 4, "phone": 6, "chat": 10, "webhook": 
 OTHER_CONCURRENCY = 2
 MAIL_CONNECTIONS = 6  # to the database: who looks up keys, the committer, who empties the spool
 # No banner, and no Django checks: `make check` makes them, here they cost each process a while.
-CELERY = [sys.executable, "-m", "celery", "-A", "config", "--quiet", "--skip-checks"]
-# Ten lines from each worker when we are root, as in a container.
-CELERY_ENV = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+CELERY = ["celery", "-A", "config", "--quiet", "--skip-checks"]
 SERVER_TIMEOUT_SECONDS = 60.0
 WEB_TIMEOUT_SECONDS = 60.0
 SERVER_STOP_SIGNALS = {
@@ -37,9 +35,9 @@ def web(number: int, listener: socket.socket) -> Program:
     """A web process: pages, REST, the door and the streams; all share one listening socket."""
     return Program(
         "web" if number == 1 else f"web{number}",
-        [sys.executable, "-m", "config.web", "--fd", str(listener.fileno())],
+        ["config.web"],
         stop_signals=((signal.SIGTERM, 5.0),),
-        popen_options={"pass_fds": (listener.fileno(),)},
+        listener=listener,
     )
 
 
@@ -47,10 +45,10 @@ def mail(listener: socket.socket) -> Program:
     """The mail process: alerts by SMTP."""
     return Program(
         "mail",
-        [sys.executable, "-m", "config.mail", "--fd", str(listener.fileno())],
+        ["config.mail"],
         env={"DATABASE_POOL_SIZE": str(MAIL_CONNECTIONS)},
         stop_signals=((signal.SIGTERM, 5.0),),
-        popen_options={"pass_fds": (listener.fileno(),)},
+        listener=listener,
     )
 
 
@@ -64,17 +62,13 @@ def worker(name: str, options: Options) -> Program:
             f"--concurrency={concurrency}", f"--loglevel={options.log_level}",
             "--without-gossip", "--without-mingle", "--without-heartbeat",
         ],
-        env=CELERY_ENV | {"DATABASE_POOL_SIZE": str(concurrency + 2)},
+        env={"DATABASE_POOL_SIZE": str(concurrency + 2)},
     )  # fmt: skip
 
 
 def beat(options: Options) -> Program:
     """Celery Beat, which sends the sweeps."""
-    return Program(
-        "beat",
-        [*CELERY, "beat", f"--loglevel={options.log_level}"],
-        env=CELERY_ENV,
-    )
+    return Program("beat", [*CELERY, "beat", f"--loglevel={options.log_level}"])
 
 
 class Stack:
@@ -96,13 +90,15 @@ class Stack:
         self._keepers: list[asyncio.Task[None]] = []
         names = [server.name for server in self._servers]
         webs = [program.name for program in (*self._webs, *self._mails)]
-        self._log = Log(["opsknight", *names, "prepare", *webs, "beat", *WORKERS])
+        self._log = Log(["opsknight", *names, "forkserver", "prepare", *webs, "beat", *WORKERS])
+        self._forks = ForkServer(self._log)
 
     async def run(self) -> int:
         """Start everything, wait for SIGINT, SIGTERM or SIGHUP, stop everything.
 
         Raises StartError when something essential does not start; nothing is left running then.
         """
+        adopt_orphans()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -121,20 +117,22 @@ class Stack:
             stopping.cancel()
             await asyncio.gather(starting, stopping, return_exceptions=True)
             await self._stop()
+            self._forks.close()
         self._log.say("opsknight", "stopped")
         return 0
 
     async def _start(self) -> None:
         for server in self._servers:
             await self._start_server(server)
+        await self._keep(self._forks.child, self._app_children)  # loads while the servers start
         for server, child in zip(self._servers, self._server_children, strict=True):
             await self._until(_answers(server), child, SERVER_TIMEOUT_SECONDS)
         invitation = await self._prepare()
-        web_child = await self._keep(self._webs[0], self._app_children)
+        web_child = await self._fork(self._webs[0])
         for program in (*self._webs[1:], *self._mails):
-            await self._keep(program, self._app_children)
+            await self._fork(program)
         for program in (beat(self.options), *(worker(name, self.options) for name in WORKERS)):
-            await self._keep(program, self._app_children)
+            await self._fork(program)
         await self._until(self._is_healthy, web_child, WEB_TIMEOUT_SECONDS)
         for line in (*invitation, f"OpsKnight is ready at {self.options.address}"):
             self._log.say("opsknight", line)
@@ -147,10 +145,16 @@ class Stack:
             stop_signals=SERVER_STOP_SIGNALS[server.name],
             popen_options=server.popen_options(),
         )
-        await self._keep(program, self._server_children)
+        await self._keep(Child(program, self._log), self._server_children)
 
-    async def _keep(self, program: Program, group: list[Child]) -> Child:
-        child = Child(program, self._log)
+    async def _fork(self, program: Program) -> Child:
+        try:
+            child = Child(program, self._log, self._forks.start)
+            return await self._keep(child, self._app_children)
+        except OSError as error:
+            raise StartError(f"{program.name} cannot be started: {error}.") from error
+
+    async def _keep(self, child: Child, group: list[Child]) -> Child:
         group.append(child)  # before it starts, so that a stop in this moment finds it
         await child.start()
         self._keepers.append(asyncio.create_task(child.keep_running()))
@@ -158,9 +162,12 @@ class Stack:
 
     async def _prepare(self) -> list[str]:
         """Run `config.prepare`; what it says about an address is worth saying again at the end."""
-        child = Child(Program("prepare", [sys.executable, "-m", "config.prepare"]), self._log)
+        child = Child(Program("prepare", ["config.prepare"]), self._log, self._forks.start)
         self._app_children.append(child)
-        await child.start()
+        try:
+            await child.start()
+        except OSError as error:
+            raise StartError(f"the preparation cannot be started: {error}.") from error
         if await child.finish() != 0:
             raise StartError("the preparation failed; the lines above say why.")
         return [line for line in child.last_lines if "http" in line]
@@ -192,8 +199,10 @@ class Stack:
         return status_line.split()[1:2] == [b"200"]
 
     def _notice_ends(self) -> None:
-        for child in (*self._server_children, *self._app_children):
+        children = (*self._server_children, *self._app_children)
+        for child in children:
             child.notice()
+        reap_strays({child.pid for child in children if child.pid is not None})
 
     async def _stop(self) -> None:
         for group in (self._app_children, self._server_children):

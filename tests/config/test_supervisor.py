@@ -129,7 +129,7 @@ def test_given_stores_are_used_instead_of_embedded_ones(home: Path) -> None:
     with psycopg.connect(theirs) as connection:
         row = connection.execute("SELECT count(*) > 0 FROM django_migrations").fetchone()
 
-    assert parts == {"web", "beat", *WORKERS}
+    assert parts == {"forkserver", "web", "beat", *WORKERS}
     assert row == (True,)
     assert not (home / "postgres").exists()
 

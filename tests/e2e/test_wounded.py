@@ -1,10 +1,13 @@
 """The parts of a running stack: all there, and back again when one is killed."""
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from config.celery import WORKERS
@@ -21,7 +24,8 @@ def is_ready(stack: Stack) -> bool:
 
 
 def test_everything_runs_when_the_ready_line_is_printed(fresh_stack: Stack) -> None:
-    assert set(fresh_stack.pids()) == {"postgres", "redis", "web", "beat", *WORKERS}
+    parts = {"postgres", "redis", "forkserver", "web", "beat", *WORKERS}
+    assert set(fresh_stack.pids()) == parts
 
 
 def test_each_line_carries_time_and_name(fresh_stack: Stack) -> None:
@@ -34,12 +38,34 @@ def test_each_line_carries_time_and_name(fresh_stack: Stack) -> None:
     assert odd == []
 
 
-def test_a_killed_worker_is_started_again(fresh_stack: Stack) -> None:
-    before = fresh_stack.pids()["phone"]
+def test_the_fork_server_has_neither_threads_nor_connections(fresh_stack: Stack) -> None:
+    forkserver = psutil.Process(fresh_stack.pids()["forkserver"])
+    files = [os.readlink(path) for path in Path(f"/proc/{forkserver.pid}/fd").iterdir()]
 
+    assert forkserver.num_threads() == 1
+    # Its output, and the socket of the supervisor's requests.
+    assert sorted(file.partition(":")[0] for file in files) == [
+        "/dev/null",
+        "pipe",
+        "pipe",
+        "socket",
+    ]
+
+
+def test_a_killed_worker_is_started_again_also_without_the_fork_server(fresh_stack: Stack) -> None:
+    before = fresh_stack.pids()
+
+    fresh_stack.kill_part("forkserver")
     fresh_stack.kill_part("phone")
 
-    wait_until(lambda: fresh_stack.pids().get("phone", before) != before, 10, "the worker is back")
+    for name in ("forkserver", "phone"):
+        wait_until(
+            lambda name=name: fresh_stack.pids().get(name, before[name]) != before[name],
+            30,
+            f"{name} is back",
+        )
+    after = fresh_stack.pids()
+    assert {name for name in before if before[name] != after[name]} == {"forkserver", "phone"}
 
 
 @pytest.mark.parametrize("server", ["redis", "postgres"])
