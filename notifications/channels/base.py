@@ -184,7 +184,8 @@ class DeliveryError(Exception):
     """A message could not be handed over. The text is shown to responders: no secrets, no URLs.
 
     `permanent`: trying again is pointless. `breaks_address`: the address itself is dead and is
-    switched off. `may_have_arrived`: the provider fell silent after it had everything.
+    switched off; with `is_stop` because its owner asked the provider for that, until START.
+    `may_have_arrived`: the provider fell silent after it had everything.
     `retry_after`: the provider asks for this much patience. `provider_is_down`: the message and the
     address are not to blame, another provider may take it; counts against the breaker of this one,
     unless it is permanent: what this one may never carry.
@@ -196,6 +197,7 @@ class DeliveryError(Exception):
         *,
         permanent: bool = False,
         breaks_address: bool = False,
+        is_stop: bool = False,
         may_have_arrived: bool = False,
         retry_after: timedelta | None = None,
         provider_is_down: bool = False,
@@ -203,6 +205,7 @@ class DeliveryError(Exception):
         super().__init__(text)
         self.permanent = permanent
         self.breaks_address = breaks_address
+        self.is_stop = is_stop
         self.may_have_arrived = may_have_arrived
         self.retry_after = retry_after
         self.provider_is_down = provider_is_down

@@ -61,6 +61,7 @@ class Receipt:
     is_delivered: bool | None  # None: still under way
     detail: str = ""  # why not; shown to responders
     breaks_address: bool = False
+    is_stop: bool = False  # see DeliveryError
 
 
 class Provider(ABC):

@@ -20,6 +20,7 @@ class Meaning:
 
     text: str
     breaks_address: bool = False
+    is_stop: bool = False  # the address is fine again after START
     is_of_account: bool = False  # another account may do better
     may_pass: bool = False  # trying again may help
 
@@ -45,7 +46,7 @@ MEANINGS = {
     21603: Meaning("A sender is missing", is_of_account=True),
     21606: Meaning("The sender cannot send to this number", is_of_account=True),
     21608: Meaning("The trial account may not send to this number", is_of_account=True),
-    21610: Meaning("Its owner answered STOP", breaks_address=True),
+    21610: Meaning("Its owner answered STOP", breaks_address=True, is_stop=True),
     21611: Meaning("Too many messages of this sender wait", is_of_account=True, may_pass=True),
     21612: Meaning("The sender cannot reach this number", is_of_account=True),
     21614: Meaning("The number takes no SMS", breaks_address=True),
@@ -96,6 +97,7 @@ def error_of(answer: ApiAnswer) -> DeliveryError:
         f"{meaning.text} (Twilio {code}).",
         permanent=not meaning.may_pass,
         breaks_address=meaning.breaks_address,
+        is_stop=meaning.is_stop,
         retry_after=patience(answer.retry_after) if meaning.may_pass else None,
         provider_is_down=meaning.is_of_account,
     )
@@ -108,6 +110,7 @@ def lying_answer(status: str, code: object) -> DeliveryError:
         _words(status, _number(code)),
         permanent=meaning is None or not meaning.may_pass,
         breaks_address=meaning is not None and meaning.breaks_address,
+        is_stop=meaning is not None and meaning.is_stop,
         provider_is_down=meaning is not None and meaning.is_of_account,
     )
 
@@ -156,6 +159,7 @@ def _failed(message_id: str, status: str, code: int) -> Receipt:
         is_delivered=False,
         detail=_words(status, code),
         breaks_address=meaning is not None and meaning.breaks_address,
+        is_stop=meaning is not None and meaning.is_stop,
     )
 
 

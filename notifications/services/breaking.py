@@ -4,17 +4,23 @@ from django.utils import timezone
 
 from notifications.models import ContactMethod, Destination, Notification
 from notifications.services.notices import NoticeRequest, queue_notices
+from notifications.services.stopping import stop_address
 from opsknight.services.audit import record_change
 
 
-def break_address(row: Notification) -> None:
+def break_address(row: Notification, *, is_stop: bool = False) -> None:
     """Switch off what the failed `row` went to, until somebody looks at it; its page says why.
 
-    The caller holds the transaction. The account's own address is never switched off. The owner of
-    a contact method is told.
+    `is_stop`: only until its owner sends START, as if STOP had been sent to us. The caller holds
+    the transaction. The account's own address is never switched off. The owner of a contact method
+    is told.
     """
     method = _method_of(row)
     if method is None:
+        return
+    if is_stop and isinstance(method, ContactMethod):
+        stop_address(channel=row.channel, address=row.address, now=timezone.now())
+        _tell_owner(method, row, "Send START from it to be paged there again.")
         return
     method.enabled = False
     method.broken_reason = row.last_error
@@ -27,16 +33,16 @@ def break_address(row: Notification) -> None:
         changes={"enabled": [True, False], "broken_reason": ["", row.last_error]},
     )
     if isinstance(method, ContactMethod):
-        _tell_owner(method, row)
+        _tell_owner(method, row, "Correct it, or switch it on again.")
 
 
-def _tell_owner(method: ContactMethod, row: Notification) -> None:
+def _tell_owner(method: ContactMethod, row: Notification, advice: str) -> None:
     """In the app, and by e-mail to the account's address."""
     notice = NoticeRequest(
         user_id=method.user_id,
         subject=f"You are not paged any more: {method}",
         text=f"It was refused for good: {row.last_error}\n"
-        "Pages go to your account's e-mail address instead. Correct it, or switch it on again.",
+        f"Pages go to your account's e-mail address instead. {advice}",
         link="/settings/notifications/",
         cause=f"broken:{method.pk}:{row.pk}",
     )

@@ -23,6 +23,7 @@ class Failure:
 
     row: Notification
     breaks_address: bool
+    is_stop: bool = False  # it breaks the address only until START
 
 
 def give_up_all(
@@ -40,7 +41,7 @@ def give_up_all(
         lock_participants(pairs=pairs)
     for failure in sorted(failures, key=_place_of_address):
         if failure.breaks_address:
-            break_address(failure.row)
+            break_address(failure.row, is_stop=failure.is_stop)
     pages = [row for row in rows if row.incident_id and row.reason not in Notification.NEWS]
     wanted = wanted_among(row.pk for row in pages) if pages else set()
     entries: list[TimelineEntry] = []

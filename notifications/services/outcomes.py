@@ -267,8 +267,12 @@ def _give_up(
 ) -> tuple[list[TimelineEntry], list[Notification]]:
     """What follows from those that failed for good; see give_up_all."""
     failures = [
-        Failure(row, outcome.route.error is not None and outcome.route.error.breaks_address)
-        for row, outcome in pairs
+        Failure(
+            row,
+            breaks_address=error is not None and error.breaks_address,
+            is_stop=error is not None and error.is_stop,
+        )
+        for row, error in ((row, outcome.route.error) for row, outcome in pairs)
         if row.state == State.FAILED
     ]
     if not failures:

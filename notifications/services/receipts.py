@@ -134,7 +134,10 @@ def _go_on(rows: Sequence[Notification], said: Mapping[str, Receipt], now: datet
     """The same as for pages that could not be sent."""
     if not rows:
         return
-    failures = [Failure(row, said[row.provider_message_id].breaks_address) for row in rows]
+    failures = [
+        Failure(row, receipt.breaks_address, receipt.is_stop)
+        for row, receipt in ((row, said[row.provider_message_id]) for row in rows)
+    ]
     entries, lost = give_up_all(failures, now=now)
     # In the order of ids, as everybody who touches several incidents does.
     write_entries(sorted(entries, key=lambda entry: entry.incident_id))

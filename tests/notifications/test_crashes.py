@@ -12,10 +12,12 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from bench.stand_ins.slack import SlackStandIn
+from bench.stand_ins.twilio import Twilio
 from incidents.models import Incident, TimelineEntry
 from incidents.services.lifecycle import acknowledge_incidents, reassign_incident
 from notifications.channels import CHANNELS
 from notifications.channels.base import DeliveryError, Message, Page, PagedIncident, Postponed
+from notifications.health import Health
 from notifications.models import Destination, Notification
 from notifications.services.accounts import accounts_for
 from notifications.services.assignments import notify_assigned
@@ -26,6 +28,7 @@ from notifications.services.outcomes import Outcome, record_outcomes
 from notifications.services.post_edits import edit_posts
 from notifications.services.routing import Call, Route, Sent
 from notifications.services.settling import cancel_settled_pages
+from notifications.services.stopping import start_address
 from notifications.services.verification import enter_code, send_code
 from opsknight.models import User
 from tests.factories import (
@@ -38,6 +41,7 @@ from tests.factories import (
     UserFactory,
 )
 from tests.notifications.providers import Endpoint, Mailbox
+from tests.notifications.telephones import NUMBER
 
 State = Notification.State
 pytestmark = pytest.mark.django_db
@@ -298,3 +302,22 @@ def test_a_card_that_cannot_be_rendered_leaves_the_others_to_be_edited(
     edit_posts(now=timezone.now())
 
     assert sorted(post.edits for post in slack.posts) == [0, 1]
+
+
+def test_a_stop_that_only_the_provider_knew_ends_with_start(
+    twilio: Twilio, incident: Incident, bob: User
+):
+    phone = ContactMethodFactory(user=bob, channel="sms", address=NUMBER)
+    NotificationFactory(
+        incident=incident, user=bob, channel="sms", address=NUMBER, contact_method=phone
+    )
+    twilio.refused[NUMBER] = 21610
+
+    deliver_due(channel="sms")
+
+    phone.refresh_from_db()
+    assert phone.health is Health.STOPPED
+    start_address(channel="sms", address=NUMBER)
+    phone.refresh_from_db()
+    assert phone.health is Health.USABLE
+    assert Notification.objects.filter(user=bob, channel="email", state=State.PENDING).exists()
