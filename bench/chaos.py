@@ -25,6 +25,7 @@ import psycopg
 from aiosmtpd.controller import Controller
 
 from bench.figures import Figure
+from bench.prepared import lay_out_database
 from bench.stack import ROOT, STORES, free_port
 from config.embedded import EmbeddedPostgres, EmbeddedRedis
 from config.processes import die_with_parent
@@ -190,9 +191,9 @@ def machine(smtp_port: int, queues: str = QUEUES, **settings: str) -> Iterator[M
     home.chmod(0o711)
     running = Machine(home, smtp_port, queues, **settings)
     try:
+        lay_out_database(home)
         running.postgres.start()
         running.redis.start()
-        running.manage("migrate", "-v0")
         yield running
     finally:
         running.stop()

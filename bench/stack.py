@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.prepared import lay_out_database
 from config.embedded import EmbeddedPostgres, EmbeddedRedis
 from config.listening import listen
 
@@ -88,6 +89,7 @@ def door_stack(**settings: str) -> Iterator[DoorStack]:
     home.chmod(0o711)
     postgres, redis = EmbeddedPostgres(home), EmbeddedRedis(home)
     try:
+        lay_out_database(home)
         postgres.start()
         redis.start()
         port = free_port()

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.test import TransactionTestCase
 from pytest_django import Settings
 
+from config.embedded import NAME
 from tests.emptying import empty_tables
 
 
@@ -16,6 +18,12 @@ def quick_emptying() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """The database of the tests is a copy of the one that came with all tables."""
+    connection.settings_dict["TEST"]["TEMPLATE"] = NAME
 
 
 @pytest.fixture(scope="session")

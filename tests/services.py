@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.prepared import lay_out_database
 from config.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
 
 PREFIX = "opsknight-test-"
@@ -45,6 +46,7 @@ def start_services() -> None:
     _home.chmod(0o711)  # as root the servers run as another user, who must pass through
     postgres, redis = EmbeddedPostgres(_home, durable=False), EmbeddedRedis(_home)
     _servers.extend([redis, postgres])
+    lay_out_database(_home)
     postgres.start()
     redis.start()
     # The developer's own settings must not leak into the tests.

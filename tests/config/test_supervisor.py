@@ -21,6 +21,7 @@ from tests.stack import (
     free_port,
     refused_start,
     stack_environment,
+    start_from_nothing,
     start_stack,
     temporary_home,
 )
@@ -135,7 +136,7 @@ def test_given_stores_are_used_instead_of_embedded_ones(home: Path) -> None:
 
 
 def test_a_killed_supervisor_blocks_nothing_and_sigterm_leaves_nothing(home: Path) -> None:
-    stack = start_stack(home)
+    stack = start_from_nothing(home)
     stack.kill()
 
     began = time.monotonic()
