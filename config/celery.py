@@ -105,6 +105,7 @@ app.conf.beat_schedule = {
     "ask about stuck pages": _sweep("notifications.tasks.ask_stuck", 60, "default"),
     "delete unverified": _sweep("notifications.tasks.delete_unverified", 60, "default"),
     "send digests": _sweep("notifications.tasks.send_digests", 30, "default"),
+    "follow quiet hours": _sweep("notifications.tasks.follow_quiet_pages", 10, "default"),
     "follow breakers": _sweep("notifications.tasks.follow_breakers", 5, "default"),
     "tell the assigned": _sweep("notifications.tasks.notify_assigned", 5, "default"),
     "tell events": _sweep("notifications.tasks.tell_events", 2, "default"),

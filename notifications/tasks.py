@@ -14,6 +14,7 @@ from notifications.services import (
     digests,
     events,
     post_edits,
+    quiet_pages,
     receipts,
     replies,
     runs,
@@ -95,6 +96,15 @@ def send_digests() -> None:
     Safe to run twice because each person's row says until when the last digest told.
     """
     digests.send_due_digests(now=timezone.now())
+
+
+@shared_task(name="notifications.tasks.follow_quiet_pages")
+def follow_quiet_pages() -> None:
+    """Let what waits for quiet hours follow changes of them, and of who is away.
+
+    Safe to run twice because what has followed needs no change.
+    """
+    quiet_pages.follow_quiet_pages(now=timezone.now())
 
 
 @shared_task(name="notifications.tasks.delete_unverified")
