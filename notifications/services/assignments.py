@@ -11,8 +11,8 @@ from notifications.models import Notification
 from notifications.services.outbox import PageRequest, queue_pages
 from opsknight.models import TeamMember, User
 
-# Assignments older than this are no news any more.
-HORIZON = timedelta(minutes=15)
+# Assignments older than this are no news any more. Longer than anybody lets workers stand.
+HORIZON = timedelta(days=1)
 
 
 def notify_assigned(*, now: datetime) -> int:

@@ -14,6 +14,7 @@ from notifications.models import DeliveryAttempt, Notification
 from notifications.providers.base import Receipt
 from notifications.services.failing import Failure, give_up_all
 from notifications.services.unreached import tell_unreached
+from opsknight.errors import OpsKnightError
 from realtime.publish import incidents_changed
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,15 @@ State = Notification.State
 AGAIN_SECONDS = 10
 AGAIN_TASK = "notifications.tasks.record_receipts_again"
 MAX_DETAIL_LENGTH = 500
+NOT_KEPT = "A report came before its message was known, and cannot be kept. Send it again."
 NO_REASON = "The provider could not deliver it."
+
+
+class ReceiptsNotKept(OpsKnightError):
+    """The provider must report again."""
+
+    code = "unavailable"
+    status = 503
 
 
 def record_receipts(
@@ -66,7 +75,10 @@ def record_receipts(
 def take_receipts(
     *, provider_keys: Collection[str], receipts: Sequence[Receipt], now: datetime
 ) -> None:
-    """Record what a provider reports by itself; what no row knows yet, once more a little later."""
+    """Record what a provider reports by itself; what no row knows yet, once more a little later.
+
+    Raises ReceiptsNotKept while Redis is away, so that the provider reports again.
+    """
     unknown = record_receipts(
         provider_keys=provider_keys, receipts=receipts, now=now, happened_at=now
     )
@@ -79,7 +91,8 @@ def take_receipts(
             AGAIN_TASK, kwargs=kwargs, queue="default", countdown=AGAIN_SECONDS, expires=300
         )
     except (OperationalError, OSError) as error:
-        logger.warning("Receipts of %s unknown messages are lost: %s", len(early), error)
+        logger.warning("Receipts of %s unknown messages are not kept: %s", len(early), error)
+        raise ReceiptsNotKept(NOT_KEPT) from error
 
 
 def _last_words(receipts: Sequence[Receipt]) -> dict[str, Receipt]:

@@ -70,12 +70,16 @@ def test_being_assigned_again_later_is_told_again(incident: Incident, alice: Use
     assert told() == ["Bob", "Bob"]
 
 
-def test_old_assignments_are_no_news(incident: Incident, alice: User, bob: User):
+def test_an_assignment_is_told_also_when_workers_stood_and_not_after_a_day(
+    incident: Incident, alice: User, bob: User
+):
     reassign_incident(incident_id=incident.pk, actor=alice, assignee=bob)
 
-    notify_assigned(now=timezone.now() + timedelta(minutes=16))
-
+    notify_assigned(now=timezone.now() + timedelta(hours=25))
     assert told() == []
+
+    notify_assigned(now=timezone.now() + timedelta(hours=2))
+    assert told() == ["Bob"]
 
 
 def test_nobody_is_told_of_what_is_resolved(incident: Incident, alice: User, bob: User):

@@ -5,9 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from celery import current_app
 from celery.signals import before_task_publish
 from django.test import Client
 from django.utils import timezone
+from kombu import Connection
+from kombu.pools import producers
 from pytest_django import Settings
 
 from bench.stand_ins import resend, sendgrid
@@ -370,6 +373,19 @@ def test_an_event_that_overtakes_the_worker_is_looked_at_again(
     record_receipts_again(**said)
 
     assert state_of(sent) == State.DELIVERED
+
+
+def test_an_event_that_cannot_be_kept_is_to_be_sent_again(
+    sendgrid_service: sendgrid.SendGrid, sent: Notification, monkeypatch: pytest.MonkeyPatch
+):
+    body, headers = sendgrid_service.signed([grid_event("delivered", opsknight_id="m2")])
+    known_body, known_headers = sendgrid_service.signed([grid_event("delivered")])
+    options = current_app.conf.broker_transport_options
+    nowhere = Connection("redis+socket:///nowhere/redis.sock", transport_options=options)
+    monkeypatch.setattr(current_app.amqp, "_producer_pool", producers[nowhere])
+
+    assert post("sendgrid", body, headers) == 503
+    assert post("sendgrid", known_body, known_headers) == 204
 
 
 @pytest.mark.parametrize("kind", [k for k, p in PROVIDERS.items() if p.reports_to])
