@@ -1,10 +1,12 @@
 """Absences: in which somebody else is paged in one's place. Changes are audited, and told."""
 
-from datetime import UTC, datetime
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
 from notifications.models import Absence
+from notifications.quiet import known_zone
 from notifications.selectors import get_absence_for
 from notifications.services.notices import NoticeRequest, queue_notices
 from opsknight.errors import Conflict, InvalidInput
@@ -42,7 +44,8 @@ def add_absence(
         user=user, begins_at=begins_at, ends_at=ends_at, substitute=substitute, note=note.strip()
     )
     save_new(entity=absence, fields=FIELDS, action="absence.created", actor=user, ip=ip)
-    words = f"{user} is away from {_clock(begins_at)} to {_clock(ends_at)}"
+    zone = known_zone(substitute.time_zone)
+    words = f"{user} is away from {_clock(begins_at, zone)} to {_clock(ends_at, zone)}"
     _tell(absence, f"You stand in for {user}", f"{words}. You are paged meanwhile.", now)
     return absence
 
@@ -91,6 +94,7 @@ def _tell(absence: Absence, subject: str, text: str, now: datetime) -> None:
     queue_notices(notices=[notice], now=now)
 
 
-def _clock(at: datetime) -> str:
-    at = at.astimezone(UTC)
-    return f"{at:%a} {at.day} {at:%b %Y %H:%M} UTC"
+def _clock(at: datetime, zone: str) -> str:
+    """By the clock of whoever reads it."""
+    at = at.astimezone(ZoneInfo(zone))
+    return f"{at:%a} {at.day} {at:%b %Y %H:%M %Z}"

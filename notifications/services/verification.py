@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime, timedelta
+from math import ceil
 from uuid import uuid4
 
 from django.db import transaction
@@ -88,11 +89,17 @@ def _check_limits(user: User, method: ContactMethod, now: datetime) -> None:
         created_at__gt=now - SENDS_WITHIN,
     )
     to_address = sent.filter(channel=method.channel, address=method.address)
-    if to_address.count() >= MAX_SENDS or sent.count() >= MAX_SENDS_OF_PERSON:
-        minutes = int(SENDS_WITHIN.total_seconds() // 60)
-        raise TooManyCodes(
-            f"Codes were sent {MAX_SENDS} times within {minutes} minutes. Wait a while."
-        )
+    for rows, most, where in (
+        (to_address, MAX_SENDS, "to this address"),
+        (sent, MAX_SENDS_OF_PERSON, "for you"),
+    ):
+        times = list(rows.order_by("-created_at").values_list("created_at", flat=True)[:most])
+        if len(times) == most:
+            wait = ceil((times[-1] + SENDS_WITHIN - now) / timedelta(minutes=1))
+            raise TooManyCodes(
+                f"{most} codes were sent {where} of late. The last one counts; another can be "
+                f"sent in {wait} minute{'s' if wait > 1 else ''}."
+            )
 
 
 def _message(method: ContactMethod, code: str, now: datetime) -> Notification:
@@ -120,9 +127,8 @@ def enter_code(
     method = get_contact_method_for(user, pk)
     if method.is_verified:
         raise Conflict("This address is verified already.")
-    if not _is_right(method, "".join(code.split()), now):
-        message = "This code is not right, or not good any more. Ask for a new one if need be."
-        raise InvalidInput(message, fields={"code": [message]})
+    if problem := _what_is_wrong(method, "".join(code.split()), now):
+        raise InvalidInput(problem, fields={"code": [problem]})
     with transaction.atomic():
         method.verified_at = now
         method.save(update_fields=["verified_at"])
@@ -141,15 +147,20 @@ def enter_code(
 
 
 @transaction.atomic
-def _is_right(method: ContactMethod, code: str, now: datetime) -> bool:
-    """Whether it is the code; a try is used up whatever comes of it."""
+def _what_is_wrong(method: ContactMethod, code: str, now: datetime) -> str:
+    """Empty if it is the code; a try is used up whatever comes of it."""
     rows = VerificationCode.objects.select_for_update().filter(contact_method=method)
     sent = rows.filter(expires_at__gt=now, attempts_left__gt=0).first()
     if sent is None:
-        return False
+        return "No code is good any more: it is too old, or was tried too often. Send another."
     sent.attempts_left -= 1
     sent.save(update_fields=["attempts_left"])
-    return constant_time_compare(sent.code_hash, _hash(method.pk, code))
+    if constant_time_compare(sent.code_hash, _hash(method.pk, code)):
+        return ""
+    left = sent.attempts_left
+    if not left:
+        return "This code is not right, and was the last try. Send another."
+    return f"This code is not right. {left} {'tries are' if left > 1 else 'try is'} left."
 
 
 def _hash(method_id: int, code: str) -> str:

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Subquery
-from django.db.models.expressions import OuterRef
+from django.db.models import F
 
 from incidents.models import Incident
 from notifications.health import Health
@@ -30,6 +29,10 @@ from notifications.web.preference_forms import (
 from opsknight.models import User
 
 Urgency = NotificationRule.Urgency
+Reason = Notification.Reason
+# How long what became of a code or a test is shown, and how long the page asks for it by itself.
+NEWS_FOR = timedelta(minutes=20)
+ASKS_FOR = timedelta(minutes=2)
 ICONS = {
     Channel.EMAIL: "mail",
     Channel.SMS: "message-square-text",
@@ -59,7 +62,16 @@ class Way:
     word: str
     tone: str
     state_icon: str
-    last_code_state: str  # what became of the last code; empty: none was sent
+    # The last code or test of late, with `kept_message_id`, its number in the sandbox.
+    last: Notification | None
+    awaits_news: bool  # it is on its way, and what became of it is known soon
+
+    @property
+    def what_goes(self) -> str:
+        """What is lost with it, as nobody can take it back."""
+        count = len(self.method.rules.all())
+        rules = f" with its {count} rules" if count > 1 else " with its rule" if count else ""
+        return f"It goes for good{rules}."
 
     @property
     def is_unverified(self) -> bool:
@@ -99,7 +111,7 @@ class Expectation:
 
 def page_of(user: User, now: datetime, **forms: Any) -> dict[str, Any]:
     """The context of the page; `forms` replace the empty ones of the same name."""
-    ways = ways_of(user)
+    ways = ways_of(user, now)
     chosen = preferences_of(user)
     rule_form: RuleForm | None = forms.pop("rule_form", None)
     empty = {
@@ -122,19 +134,33 @@ def page_of(user: User, now: datetime, **forms: Any) -> dict[str, Any]:
     }
 
 
-def ways_of(user: User) -> dict[int, Way]:
-    """The person's contact methods by id; one query."""
-    codes = Notification.objects.filter(
-        contact_method=OuterRef("pk"), reason=Notification.Reason.VERIFICATION
-    ).order_by("-created_at", "-pk")
+def ways_of(user: User, now: datetime) -> dict[int, Way]:
+    """The person's contact methods by id; three queries."""
     methods = contact_methods_of(user).select_related("verification_code")
-    found = methods.annotate(code_state=Subquery(codes.values("state")[:1]))
-    return {method.pk: _way(method, method.code_state or "") for method in found}
+    last = _last_messages(user, now)
+    found = methods.prefetch_related("rules")
+    return {method.pk: _way(method, last.get(method.pk), now) for method in found}
 
 
-def _way(method: ContactMethod, code_state: str) -> Way:
+def _last_messages(user: User, now: datetime) -> dict[int | None, Notification]:
+    """The last code or test of each contact method, as far as it is of late."""
+    rows = Notification.objects.filter(
+        user=user,
+        incident=None,
+        reason__in=(Reason.VERIFICATION, Reason.TEST),
+        created_at__gt=now - NEWS_FOR,
+    ).annotate(kept_message_id=F("sandbox_message__pk"))
+    return {row.contact_method_id: row for row in rows.order_by("created_at", "pk")}
+
+
+def _way(method: ContactMethod, last: Notification | None, now: datetime) -> Way:
     word, tone, icon = HEALTHS[method.health]
-    return Way(method, ICONS[Channel(method.channel)], word, tone, icon, code_state)
+    if last is not None and method.is_verified and last.reason == Reason.VERIFICATION:
+        last = None  # it has done its work
+    under_way = last is not None and last.state in Notification.UNFINISHED
+    awaits_news = under_way and last is not None and last.created_at > now - ASKS_FOR
+    icon_of_kind = ICONS[Channel(method.channel)]
+    return Way(method, icon_of_kind, word, tone, icon, last, awaits_news)
 
 
 def _lists(user: User, ways: Mapping[int, Way], bound: RuleForm | None) -> list[RuleList]:

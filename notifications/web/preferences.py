@@ -4,15 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path
+from django.urls import path, reverse
 from django.urls.resolvers import URLPattern
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import push_url
 
-from incidents.web.answers import say, signed_in
+from incidents.web.answers import is_htmx, say, signed_in
+from notifications.models import ContactMethod
 from notifications.selectors import get_contact_method_for
 from notifications.services import method_tests, preferences, verification
 from notifications.web.my_paging import page_of
@@ -23,7 +26,7 @@ from notifications.web.preference_forms import (
     DelayForm,
     RuleForm,
 )
-from opsknight.errors import NotFound, OpsKnightError
+from opsknight.errors import Conflict, InvalidInput, NotFound, OpsKnightError
 from opsknight.models import User
 from opsknight.web import client_ip
 from opsknight.web.forms import add_errors
@@ -38,12 +41,14 @@ def contact_methods(request: HttpRequest) -> HttpResponse:
     form = ContactMethodForm(request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         try:
-            is_usable = _add_method(request, user, form.cleaned_data)
+            method = _add_method(request, user, form.cleaned_data)
         except OpsKnightError as error:
             add_errors(form, error)
         else:
-            text = "Added." if is_usable else "Added. Enter the code that was sent there."
-            return back(request, text)
+            if method.is_usable:
+                return back(request, "Added.", part="ways")
+            text = "Added. Enter the code that was sent there."
+            return back(request, text, part="ways", added=method.pk)
     return show_page(request, user, method_form=form)
 
 
@@ -66,7 +71,7 @@ def add_rule(request: HttpRequest) -> HttpResponse:
         except OpsKnightError as error:
             add_errors(form, error)
         else:
-            return back(request, "Added.")
+            return back(request, "Added.", part="rules")
     return show_page(request, user, rule_form=form)
 
 
@@ -156,13 +161,15 @@ def verify_method(request: HttpRequest, pk: int) -> HttpResponse:
     """Enter the code that was sent to an address of one's own."""
     user, form = signed_in(request), CodeForm(request.POST)
     code = form.cleaned_data["code"] if form.is_valid() else ""
-    return _tried(
-        request,
-        lambda: verification.enter_code(
+    try:
+        verification.enter_code(
             user=user, pk=pk, code=code, now=timezone.now(), ip=client_ip(request)
-        ),
-        "Verified. The address is in use.",
-    )
+        )
+    except InvalidInput as error:
+        return show_page(request, user, status=422, wrong_code={"pk": pk, "text": error.message})
+    except Conflict as error:  # verified meanwhile, in another window
+        return back(request, error.message, level="info")
+    return back(request, "Verified. The address is in use.")
 
 
 @login_required
@@ -190,8 +197,8 @@ def method_secret(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "notifications/method_secret.html", {"method": method})
 
 
-def _add_method(request: HttpRequest, user: User, data: dict[str, Any]) -> bool:
-    """Returns whether pages may go there at once."""
+def _add_method(request: HttpRequest, user: User, data: dict[str, Any]) -> ContactMethod:
+    """A new address with its first rules."""
     now, ip = timezone.now(), client_ip(request)
     method = preferences.add_contact_method(
         user=user,
@@ -201,16 +208,16 @@ def _add_method(request: HttpRequest, user: User, data: dict[str, Any]) -> bool:
         now=now,
         ip=ip,
     )
-    for urgency in USES[data["use"]] if data["delay_minutes"] is not None else ():
+    for urgency in USES[data["use"]]:
         preferences.add_rule(
             user=user,
             contact_method_id=method.pk,
             urgency=urgency,
-            delay_minutes=data["delay_minutes"],
+            delay_minutes=data["delay_minutes"] or 0,
             now=now,
             ip=ip,
         )
-    return method.is_usable
+    return method
 
 
 def _tried(request: HttpRequest, action: Callable[[], object], done: str) -> HttpResponse:
@@ -224,16 +231,27 @@ def _tried(request: HttpRequest, action: Callable[[], object], done: str) -> Htt
     return back(request, done)
 
 
-def back(request: HttpRequest, text: str, level: str = "success") -> HttpResponse:
-    """To the page, with a message."""
-    return say(request, redirect("notifications:contact_methods"), text, level=level)
+def back(
+    request: HttpRequest, text: str, level: str = "success", part: str = "", **parts: Any
+) -> HttpResponse:
+    """To the page, with a message; of htmx's forms the page is the answer.
+
+    Browsers stay at the part of the page that the form's address names, unless `part` is another.
+    """
+    if is_htmx(request):
+        user = User.objects.get(pk=signed_in(request).pk)  # without what was changed just now
+        return say(request, show_page(request, user, **parts), text, level=level)
+    url = reverse("notifications:contact_methods")
+    return say(request, redirect(f"{url}#{part}" if part else url), text, level=level)
 
 
-def show_page(request: HttpRequest, user: User, **forms: Any) -> HttpResponse:
-    """The page; 422 when one of the forms has errors."""
-    context = page_of(user, timezone.now(), **forms)
-    status = 422 if any(form.errors for form in forms.values()) else 200
-    return render(request, "notifications/contact_methods.html", context, status=status)
+def show_page(request: HttpRequest, user: User, *, status: int = 200, **parts: Any) -> HttpResponse:
+    """The page; 422 when one of the forms in `parts` has errors."""
+    context = page_of(user, timezone.now(), **parts)
+    if any(isinstance(part, Form) and part.errors for part in parts.values()):
+        status = 422
+    page = render(request, "notifications/contact_methods.html", context, status=status)
+    return push_url(page, False) if is_htmx(request) else page
 
 
 SETTINGS = "settings/notifications"

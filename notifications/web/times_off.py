@@ -1,5 +1,7 @@
 """Forms of one's own quiet hours, digest and absences."""
 
+from typing import Any
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -80,7 +82,8 @@ def _save(request: HttpRequest, form: QuietForm | DigestForm, name: str) -> Http
             add_errors(form, error)
         else:
             return back(request, "Saved.")
-    return show_page(request, user, **{name: form})
+    parts: dict[str, Any] = {name: form}
+    return show_page(request, user, **parts)
 
 
 time_off_patterns: list[URLPattern] = [

@@ -183,13 +183,17 @@ def empty_state(
 
 
 @register.inclusion_tag("components/field.html")
-def field(bound_field: BoundField) -> dict[str, object]:
-    """A form field with label, help and errors, all from the form."""
+def field(bound_field: BoundField, needed: bool = False) -> dict[str, object]:
+    """A form field with label, help and errors, all from the form.
+
+    `needed`: it is not called optional, although the form does without it, for example because
+    an empty choice is a choice, too.
+    """
     return {
         "field": bound_field,
         "is_check": bound_field.widget_type == "checkbox",
         "is_group": bound_field.use_fieldset,
-        "is_optional": not bound_field.field.required,
+        "is_optional": not (needed or bound_field.field.required),
     }
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifications.models import Absence, ContactMethod, Notification, PagingPreferences
+from notifications.services.verification import send_code
 from opsknight.models import ApiKey, User
 from opsknight.services.keys import create_api_key
 from tests.factories import ContactMethodFactory, NotificationRuleFactory
@@ -51,15 +52,57 @@ def test_an_address_is_added_verified_and_used_on_the_page(bob: User):
     assert sorted(method.rules.values_list("urgency", flat=True)) == ["high", "other"]
 
 
-def test_a_wrong_code_is_said(bob: User):
-    method = ContactMethodFactory(user=bob, verified_at=None)
-    client = browser(bob)
+def test_a_wrong_code_says_at_its_field_how_many_tries_are_left(bob: User):
+    method = ContactMethodFactory(user=bob, channel="sms", address="+431", verified_at=None)
+    send_code(user=bob, pk=method.pk, now=timezone.now())
+    wrong = "000000" if code_for(method) != "000000" else "111111"
 
-    answer = client.post(
-        reverse("notifications:verify_method", args=[method.pk]), {"code": "1"}, follow=True
+    answers = [post(bob, "verify_method", method.pk, code=wrong) for _ in range(6)]
+
+    assert {answer.status_code for answer in answers} == {422}
+    said = [re.search(r'id="wrong_.*?<p>(.*?)</p>', a.content.decode(), re.S) for a in answers]
+    assert [found and found[1] for found in said] == [
+        "This code is not right. 4 tries are left.",
+        "This code is not right. 3 tries are left.",
+        "This code is not right. 2 tries are left.",
+        "This code is not right. 1 try is left.",
+        "This code is not right, and was the last try. Send another.",
+        "No code is good any more: it is too old, or was tried too often. Send another.",
+    ]
+    assert "The code was tried too often. Send another." in page_of(bob)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("pending", "on its way…"),
+        ("delivered", "delivered."),
+        ("sandboxed", "not sent, because no provider is set up for SMS."),
+        ("failed", "could not be sent. Landline."),
+    ],
+)
+def test_the_page_says_what_became_of_a_test(bob: User, state: str, words: str):
+    method = ContactMethodFactory(user=bob, channel="sms", address="+436641234567")
+    post(bob, "test_method", method.pk)
+    ended = {"finished_at": None if state == "pending" else timezone.now()}
+    Notification.objects.update(state=state, last_error="Landline." * (state == "failed"), **ended)
+
+    text = page_of(bob)
+
+    assert re.search(rf"Test, .{{0,80}}: {re.escape(words)}", text)
+
+
+def test_a_form_of_htmx_is_answered_with_the_page_and_says_what_happened(bob: User):
+    """A redirect would lose the toast, and the place where the person was reading."""
+    method = ContactMethodFactory(user=bob, channel="sms", address="+436641234567")
+
+    answer = browser(bob).post(
+        reverse("notifications:disable_method", args=[method.pk]), headers={"HX-Request": "true"}
     )
 
-    assert "This code is not right" in answer.content.decode()
+    assert answer.status_code == 200
+    assert "The address is not used" in answer["HX-Trigger"]
+    assert f'id="way_{method.pk}"' in answer.content.decode()
 
 
 def test_the_page_says_what_would_come_now(bob: User):

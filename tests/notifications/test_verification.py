@@ -209,7 +209,7 @@ def test_codes_are_sent_three_times_within_fifteen_minutes_and_not_more(bob: Use
     for _ in range(2):
         send_code(user=bob, pk=method.pk, now=now())
 
-    with pytest.raises(TooManyCodes):
+    with pytest.raises(TooManyCodes, match="another can be sent in 15 minutes"):
         send_code(user=bob, pk=method.pk, now=now())
     send_code(user=bob, pk=method.pk, now=now() + timedelta(minutes=16))
 
