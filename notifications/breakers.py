@@ -83,6 +83,16 @@ def free_at(guard: Guard, *, now: float) -> float | None:
         return None
 
 
+def give_back(guard: Guard) -> None:
+    """Let somebody else try: who was told to send does not, for another reason."""
+    if not settings.BREAKER_FAILURES or _is_clean(guard):
+        return
+    try:
+        prompt_redis().delete(_name(f"probe:{guard.key}"))
+    except RedisError as error:
+        logger.warning("Breakers are not told while Redis is away: %s", error)
+
+
 def shut_until(guard: Guard, *, now: float) -> float | None:
     """The same, asked by somebody who will not send: whose turn it is to try stays open."""
     if not settings.BREAKER_FAILURES or _is_clean(guard):

@@ -51,12 +51,14 @@ def take_slot(channel: str, address: str, *, is_first: bool, now: float) -> Full
     return None
 
 
-def account_slot(key: str, per_minute: int | None, *, now: float) -> float | None:
+def account_slot(
+    key: str, per_minute: int | None, *, is_page: bool = True, now: float
+) -> float | None:
     """Take a slot of an account at a provider, where administrators gave it a limit.
 
-    None: taken. Otherwise when the next one is free.
+    None: taken. Otherwise when the next one is free. For pages a share is kept.
     """
-    window = _window(("account", key), per_minute or 0, is_first=True)
+    window = _window(("account", key), per_minute or 0, is_first=is_page)
     return _or_without(lambda: window.take(now), None) if window else None
 
 

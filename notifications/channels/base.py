@@ -186,9 +186,10 @@ class DeliveryError(Exception):
     `permanent`: trying again is pointless. `breaks_address`: the address itself is dead and is
     switched off; with `is_stop` because its owner asked the provider for that, until START.
     `may_have_arrived`: the provider fell silent after it had everything.
-    `retry_after`: the provider asks for this much patience. `provider_is_down`: the message and the
-    address are not to blame, another provider may take it; counts against the breaker of this one,
-    unless it is permanent: what this one may never carry.
+    `retry_after`: the provider asks for this much patience; until then its account is left alone,
+    or the address, see `Provider.holds_addresses`. `provider_is_down`: the message and the address
+    are not to blame, another provider may take it; counts against the breaker of this one, unless
+    it is permanent: what this one may never carry.
     """
 
     def __init__(

@@ -75,6 +75,8 @@ class Provider(ABC):
     reports_to: ClassVar[str] = ""
     # Needs no account: always there, behind those that administrators set up.
     is_built_in: ClassVar[bool] = False
+    # It asks for patience with one address; otherwise the whole account is left alone meanwhile.
+    holds_addresses: ClassVar[bool] = False
     # What it posted about an incident is edited when the incident moves on.
     edits: ClassVar[bool] = False
 

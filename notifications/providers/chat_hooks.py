@@ -17,6 +17,7 @@ class ChatHookProvider(Provider):
     """POST the rendered document; a chat says in its own words what is wrong with it."""
 
     is_built_in = True
+    holds_addresses = True
 
     def addressed(self, message: Message, idempotency_key: UUID) -> Message:
         """The message with the address that it is really posted to."""

@@ -73,7 +73,7 @@ def call_slack(
         seconds=seconds,
     )
     if answer.status == 429:
-        raise DeliveryError("Slack asks for patience.", retry_after=patience(answer.retry_after))
+        raise error_of("ratelimited", answer.retry_after)
     body = answer.json
     if not 200 <= answer.status < 300 or not isinstance(body, dict):
         raise DeliveryError(f"Slack answered {answer.status}.", provider_is_down=True)
@@ -89,7 +89,9 @@ def error_of(code: str, retry_after: str = "") -> DeliveryError:
     if code in AWAY:
         return DeliveryError("Slack has a problem of its own.", provider_is_down=True)
     if code in SLOW_DOWN:
-        return DeliveryError("Slack asks for patience.", retry_after=patience(retry_after))
+        return DeliveryError(
+            "Slack asks for patience.", retry_after=patience(retry_after), provider_is_down=True
+        )
     if code in DEAD:
         return DeliveryError(DEAD[code], permanent=True, breaks_address=True)
     known = "".join(c for c in code[:60] if c.isascii() and (c.isalnum() or c == "_"))

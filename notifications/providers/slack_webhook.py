@@ -25,6 +25,7 @@ class SlackWebhookProvider(Provider):
     label = "Slack webhook"
     channels = ("slack",)
     is_built_in = True
+    holds_addresses = True
 
     def takes(self, config: ProviderConfig, message: Message) -> bool:
         """Addresses of webhooks only."""

@@ -32,6 +32,7 @@ class WebPushProvider(Provider):
     label = "Web push"
     channels = ("push",)
     is_built_in = True
+    holds_addresses = True
 
     def send(
         self, message: Message, *, config: ProviderConfig, channel: str, idempotency_key: UUID

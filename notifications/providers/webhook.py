@@ -16,6 +16,7 @@ class WebhookProvider(Provider):
     label = "Webhook"
     channels = ("webhook",)
     is_built_in = True
+    holds_addresses = True
 
     def send(
         self, message: Message, *, config: ProviderConfig, channel: str, idempotency_key: UUID

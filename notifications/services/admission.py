@@ -10,6 +10,7 @@ from notifications import breakers
 from notifications.breakers import Guard
 from notifications.bundling import key_of, next_window
 from notifications.channels.base import Channel, Page, Postponed
+from notifications.holds import held_until
 from notifications.limits import Full, take_slot
 from notifications.models import Notification
 from notifications.models.preferences import PHONE_CHANNELS
@@ -17,6 +18,7 @@ from notifications.pacing import keep_sent, paced_until
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig
 from notifications.services.claims import LAST_TURN
+from notifications.services.routing import LOOK_AGAIN_SECONDS
 from notifications.turns import FIRST
 from notifications.windows import keep_window, last_window
 
@@ -37,6 +39,7 @@ class Door:
             for account in accounts
             if not PROVIDERS[account.kind].is_built_in
         ]
+        # Where there are both, hosts have the addresses that begin with http.
         self.has_hosts = len(self.guards) < len(accounts)
 
     def max_turn(self) -> int | None:
@@ -54,7 +57,7 @@ class Door:
         first = parcel[0]
         if first.cannot_send:
             return None
-        if (until := self._shut_until(now)) is not None:
+        if (until := self._shut_until(first.address, now)) is not None:
             return _postponed(Wait.BREAKER, until)
         key = key_of(first) if self.channel.gathers and settings.BUNDLE_SECONDS else None
         window = None
@@ -79,11 +82,11 @@ class Door:
             keep_sent(key, now=now)
         return None
 
-    def _shut_until(self, now: float) -> float | None:
+    def _shut_until(self, address: str, now: float) -> float | None:
         """When the first account may be tried again, while all of them are left alone."""
-        if self.has_hosts or not self.guards:
+        if not self.guards or (self.has_hosts and address.startswith("http")):
             return None
-        untils = [breakers.shut_until(guard, now=now) for guard in self.guards]
+        untils = [_left_alone_until(guard, now) for guard in self.guards]
         return None if None in untils else min(until for until in untils if until is not None)
 
     def _full(self, full: Full, is_first: bool) -> Postponed:
@@ -91,6 +94,13 @@ class Door:
             return _postponed(Wait.LIMIT, full.until, is_for_address=not is_first)
         _full_until[self.channel.name, is_first] = full.until
         return _postponed(Wait.LIMIT, full.until)
+
+
+def _left_alone_until(guard: Guard, now: float) -> float | None:
+    """Because it fails, or because it asked for patience; None: it may be called."""
+    if (until := held_until(guard.key, now=now)) is not None:
+        return min(until, now + LOOK_AGAIN_SECONDS)
+    return breakers.shut_until(guard, now=now)
 
 
 def _postponed(wait: Wait, until: float, *, is_for_address: bool = False) -> Postponed:

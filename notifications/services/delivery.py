@@ -160,15 +160,12 @@ class _Run:
         _record_patiently(outcomes)
         # What the door keeps for a breaker is kept by those of all accounts.
         self._hold(outcomes, is_shut=True)
-        for outcome in outcomes:
-            assert outcome.route.postponed is not None  # noqa: S101
-            until = outcome.route.postponed.until.timestamp()
-            if until - time.time() < LINGER_SECONDS:
-                self.stays_until = max(self.stays_until, until)
 
     def _hold(self, outcomes: Iterable[Outcome], *, is_shut: bool) -> None:
         waits = {(o.page.address, o.route.postponed) for o in outcomes if o.route.postponed}
         for address, postponed in waits:
+            if (until := postponed.until.timestamp()) - time.time() < LINGER_SECONDS:
+                self.stays_until = max(self.stays_until, until)
             if postponed.is_for_address:
                 hold_address(channel=self.channel.name, address=address, postponed=postponed)
             elif postponed.wait == Notification.Wait.LIMIT:

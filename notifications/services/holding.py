@@ -45,13 +45,14 @@ def hold_address(*, channel: str, address: str, postponed: Postponed) -> int:
 def hold_channel(*, channel: str, postponed: Postponed) -> int:
     """Let everything that is due on a channel wait for its providers.
 
-    Not what has waited for as long as it may: that is claimed, and takes the next way.
+    Not what has waited for as long as it may: that is claimed, and takes the next way. Nor what
+    goes to a web address, where everybody is a provider of one's own.
     """
     delay = ExpressionWrapper(F("delay_minutes") * timedelta(minutes=1), DurationField())
     may_wait = Q(created_at__gt=Now() - delay - BREAKER_PATIENCE) | Q(
         ~Q(reason__in=WITH_NEXT_WAY), created_at__gt=Now() - NOTICE_PATIENCE
     )
-    due = _due(channel).filter(may_wait)
+    due = _due(channel).filter(may_wait).exclude(address__startswith="http")
     return _update_free(due, due_at=_until(postponed), waits_for=postponed.wait)
 
 

@@ -201,10 +201,10 @@ WHERE n.id = v.id
 
 
 def _attempts(row: Notification, outcome: Outcome) -> list[DeliveryAttempt]:
-    """One for each call; one without a provider when none was asked; none for waiting."""
+    """One for each call; one without a provider when none was asked; none for mere waiting."""
     now: datetime = row.clock  # type: ignore[attr-defined]
     calls = outcome.route.calls
-    if outcome.route.postponed is not None:
+    if not calls and outcome.route.postponed is not None:
         return []
     if not calls:
         error = outcome.route.error

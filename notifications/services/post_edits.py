@@ -24,12 +24,14 @@ from notifications.channels.base import (
     ListChannel,
     Message,
     Posted,
+    Postponed,
 )
 from notifications.models import PostedMessage
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig
 from notifications.services.accounts import find_account
 from notifications.services.claims import paged_incident
+from notifications.services.routing import edit_message
 from notifications.services.settling import NOW
 
 logger = logging.getLogger(__name__)
@@ -178,23 +180,28 @@ def _last_entries(
     return {(pk, kinds[Kind(kind)]): message for pk, kind, message in rows}
 
 
-def _send(edit: Edit) -> DeliveryError | None:
-    """Render and edit one message; returns what went wrong. Never touches the database."""
+def _send(edit: Edit) -> DeliveryError | Postponed | None:
+    """Render and edit one message; what went wrong, or why not now. No use of the database."""
     account = edit.account
     try:
         if account is None or not PROVIDERS[account.kind].edits:
             return DeliveryError("The account that posted it is gone.", permanent=True)
-        PROVIDERS[account.kind].edit(edit.render(), config=account, posted=edit.posted)
+        channel = edit.posts[0].channel
+        return edit_message(edit.render(), account=account, channel=channel, posted=edit.posted)
     except DeliveryError as error:
         return error
     except Exception:
         # The outermost edge of one edit: a defect here must not stop the others.
         logger.exception("Message %s could not be edited.", edit.posted.message_id)
         return DeliveryError("OpsKnight could not build or send the edit; see its log.")
-    return None
 
 
-def _record(post: PostedMessage, shown: str, failure: DeliveryError | None, now: datetime) -> None:
+def _record(
+    post: PostedMessage, shown: str, failure: DeliveryError | Postponed | None, now: datetime
+) -> None:
+    if isinstance(failure, Postponed):
+        PostedMessage.objects.filter(pk=post.pk).update(edit_at=max(failure.until, now))
+        return
     patience = failure.retry_after if failure is not None else None
     failures = post.edits_failed + (patience is None)  # being asked to wait is no failure
     rows = PostedMessage.objects.filter(pk=post.pk)

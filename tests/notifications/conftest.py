@@ -8,6 +8,7 @@ from pytest_django import Settings
 from bench.stand_ins.slack import Member, SlackStandIn
 from bench.stand_ins.twilio import Twilio
 from incidents.models import Incident
+from notifications.holds import forget_holds
 from notifications.models import Destination
 from notifications.providers import PROVIDERS
 from notifications.providers.http import close_connections
@@ -29,10 +30,11 @@ from tests.notifications.telephones import PUBLIC_URL, account_of, running_twili
 
 @pytest.fixture(autouse=True)
 def fresh_accounts() -> Iterator[None]:
-    """Accounts at providers are remembered for seconds, and connections to them kept."""
+    """Accounts at providers are remembered for seconds, connections to them and patience kept."""
     forget_accounts()
     yield
     close_connections()
+    forget_holds()
 
 
 @pytest.fixture

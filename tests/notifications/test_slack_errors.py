@@ -38,7 +38,7 @@ State = Notification.State
     ("fault", "state", "waits"),
     [
         (json_reply({"ok": False, "error": "internal_error"}), State.PENDING, 5),  # lies with 200
-        (json_reply({"ok": False, "error": "ratelimited"}, 429, retry_after="120"), "pending", 120),
+        (json_reply({"ok": False, "error": "ratelimited"}, 429, retry_after="40"), "pending", 40),
         (json_reply({"ok": False, "error": "ratelimited"}, 429), State.PENDING, 5),
         (Reply(503, b"upstream"), State.PENDING, 5),
         (Reply(200, b"<html>no API</html>"), State.PENDING, 5),
