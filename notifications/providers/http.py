@@ -1,9 +1,11 @@
 """Calls to the APIs of providers: kept connections, a deadline, and a bounded answer."""
 
 import json
+import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -123,6 +125,13 @@ def _new_client() -> httpx.Client:
             max_connections=MAX_CONNECTIONS, max_keepalive_connections=20, keepalive_expiry=30
         ),
         trust_env=True,
+        verify=_tls_context(),
     )
     keep_time_limits(client)
     return client
+
+
+@lru_cache(maxsize=1)
+def _tls_context() -> ssl.SSLContext:
+    """Made once: loading the certificates takes tens of milliseconds. Honours SSL_CERT_FILE."""
+    return httpx.create_ssl_context()
