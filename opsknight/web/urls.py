@@ -4,6 +4,7 @@ from django.urls import path
 from django.urls.resolvers import URLPattern
 
 from opsknight.web import links, login, people, profile
+from opsknight.web.manifest import manifest
 from opsknight.web.styleguide import styleguide
 from opsknight.web.theme import set_theme
 
@@ -28,6 +29,7 @@ account_patterns: list[URLPattern] = [
 # The shell. The style guide answers 404 unless DEBUG is on.
 shell_patterns: list[URLPattern] = [
     path("theme/", set_theme, name="theme"),
+    path("manifest.webmanifest", manifest, name="manifest"),
     path("styleguide/", styleguide, name="styleguide"),
 ]
 

@@ -23,6 +23,7 @@ OPEN = {
     "calendars/<str:token>.ics": "the token is the permission",
     "calendars/<str:token>.json": "the token is the permission",
     "sw.js": "a script that browsers start without a session, the same for everybody",
+    "manifest.webmanifest": "the name and the icons on a home screen, the same for everybody",
     "theme/": "a cookie of the browser's own",
     "styleguide/": "404 unless DEBUG is on",
     "api/docs": "leads to the page with the slash",

@@ -182,6 +182,27 @@ def test_a_browser_is_taken_out_by_the_button(pia: Visitor) -> None:
     assert page.locator("push-button").get_attribute("data-marks") == ""
 
 
+def test_an_iphone_is_told_to_put_it_on_the_home_screen(pia: Visitor) -> None:
+    page = pia.page()
+    page.add_init_script("delete window.PushManager")
+    page.add_init_script(
+        "Object.defineProperty(navigator, 'userAgent', { value: 'Mozilla/5.0 (iPhone)' })"
+    )
+
+    page.goto("/settings/notifications/")
+
+    expect(page.locator("push-button")).to_contain_text("Add to Home Screen")
+    icons = page.evaluate(
+        """async () => {
+          const { href } = document.querySelector("link[rel=manifest]");
+          const manifest = await (await fetch(href)).json();
+          const answers = await Promise.all(manifest.icons.map(({ src }) => fetch(src)));
+          return answers.map((answer) => answer.headers.get("Content-Type"));
+        }"""
+    )
+    assert icons == ["image/png"] * 3
+
+
 def test_a_browser_that_forbids_notifications_says_what_to_do(pia: Visitor) -> None:
     page = pia.page()
     page.add_init_script("Object.defineProperty(Notification, 'permission', { value: 'denied' })")

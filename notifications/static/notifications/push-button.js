@@ -3,7 +3,7 @@
 import { showToast } from "../opsknight/js/toast.js";
 
 const WORKER = "/sw.js";
-const STATES = ["on", "off", "denied", "unsupported"];
+const STATES = ["on", "off", "denied", "install", "unsupported"];
 
 class PushButton extends HTMLElement {
   connectedCallback() {
@@ -26,7 +26,7 @@ class PushButton extends HTMLElement {
 
   async state() {
     if (!("serviceWorker" in navigator && "PushManager" in window && "Notification" in window)) {
-      return "unsupported";
+      return isOnAppleTab() ? "install" : "unsupported";
     }
     if (Notification.permission === "denied") return "denied";
     const registration = await navigator.serviceWorker.getRegistration("/");
@@ -82,6 +82,13 @@ class PushButton extends HTMLElement {
     for (const [field, value] of Object.entries(values)) form.elements[field].value = value;
     form.requestSubmit();
   }
+}
+
+// iPhones and iPads know push only for what was put on the home screen. An iPad says it is a Mac.
+function isOnAppleTab() {
+  const { userAgent, maxTouchPoints, standalone } = navigator;
+  const isApple = /iPhone|iPad/.test(userAgent) || (/Macintosh/.test(userAgent) && maxTouchPoints > 1);
+  return isApple && !standalone;
 }
 
 function whyNot(error) {
