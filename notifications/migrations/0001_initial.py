@@ -845,7 +845,7 @@ class Migration(migrations.Migration):
             model_name="notification",
             index=models.Index(
                 condition=models.Q(("state", "pending")),
-                fields=["channel", "turn", "due_at"],
+                fields=["channel", "turn", "due_at", "id"],
                 name="notification_due",
             ),
         ),

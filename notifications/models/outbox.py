@@ -196,7 +196,7 @@ class Notification(models.Model):
         indexes = (
             # The claim of a channel's worker: due rows, and rows whose lease ran out.
             models.Index(
-                fields=["channel", "turn", "due_at"],
+                fields=["channel", "turn", "due_at", "id"],
                 condition=Q(state="pending"),
                 name="notification_due",
             ),

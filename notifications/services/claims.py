@@ -42,10 +42,11 @@ MAX_ATTEMPTS = 8
 LAST_TURN = 32_767
 UNREADABLE = "It was written by another version of OpsKnight and cannot be read."
 
-# Rows whose worker died come first, with what went out in the same message; then due ones, first
-# turns first, longest due first, each with the other due pages of its service to its address. Each
-# is decided on here: sent if it is still wanted, and if no other page of this batch says the same
-# to the same address.
+# Rows whose worker died come first, with what went out in the same message; where there are none,
+# due ones, first turns first, longest due first, each with the other due pages of its service to
+# its address. Each is decided on here: sent if it is still wanted, and if no other page of this
+# batch says the same to the same address. The limits are plain numbers: of anything else the
+# planner expects a tenth of all that is due, and reads the whole table to join it.
 _COLUMNS = (
     "id, state, incident_id, user_id, destination_id, address, reason, cause, delay_minutes, "
     "in_place_of_id, contact_method_id, needs_own_ack, claims, attempts, created_at"
@@ -70,9 +71,9 @@ WITH expired AS (
     SELECT {_COLUMNS}
     FROM notifications_notification
     WHERE channel = %(channel)s AND state = 'pending' AND due_at <= {NOW}
-        AND turn <= %(max_turn)s
+        AND turn <= %(max_turn)s AND NOT EXISTS (SELECT FROM expired)
     ORDER BY turn, due_at, id
-    LIMIT %(limit)s - (SELECT count(*) FROM expired)
+    LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ), heads AS (
     SELECT DISTINCT d.address, d.user_id, d.destination_id, i.service_id
@@ -162,7 +163,7 @@ def claim(*, channel: str, limit: int, mates: int = 0, max_turn: int = LAST_TURN
             tell_cancelled(unwanted, now)
             tell_left_behind(unwanted, now)
     pages = _load([pk for pk, _, _, _, is_claimed, _ in rows if is_claimed])
-    return Claim(pages, len(rows) >= limit)
+    return Claim(pages, len(rows) >= limit or bool(died))
 
 
 def _load(ids: list[int]) -> list[Page]:

@@ -21,7 +21,7 @@ from notifications.health import Health
 from notifications.models import Destination, Notification
 from notifications.services.accounts import accounts_for
 from notifications.services.assignments import notify_assigned
-from notifications.services.claims import claim_pages
+from notifications.services.claims import _CLAIM, claim_pages
 from notifications.services.delivery import deliver_due, send_parcel
 from notifications.services.holding import hold_channel
 from notifications.services.outcomes import Outcome, record_outcomes
@@ -321,3 +321,31 @@ def test_a_stop_that_only_the_provider_knew_ends_with_start(
     phone.refresh_from_db()
     assert phone.health is Health.USABLE
     assert Notification.objects.filter(user=bob, channel="email", state=State.PENDING).exists()
+
+
+# Backlogs
+
+
+def test_a_claim_reads_only_what_it_takes_of_a_backlog_that_is_due_at_once(incident: Incident):
+    page = NotificationFactory(incident=incident)
+    Notification.objects.bulk_create(
+        Notification(
+            incident=incident,
+            user=page.user,
+            channel="email",
+            reason=page.reason,
+            cause=f"step:{number}",
+            due_at=page.due_at,
+        )
+        for number in range(500)
+    )
+    values = {"channel": "email", "limit": 16, "lease": 30, "mates": 0, "max_turn": 9}
+
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE notifications_notification; SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {_CLAIM}", values)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+
+    due = plan[plan.index("CTE due") : plan.index("CTE mates")]
+    assert re.search(r"Limit .* rows=16 ", due)
+    assert "Sort" not in due
