@@ -16,7 +16,8 @@ from opsknight.errors import NotFound
 if TYPE_CHECKING:  # channels put links into their messages: they import this module
     from notifications.channels.base import Page
 
-LinkAction: TypeAlias = Literal["acknowledge", "resolve"]
+# The last: everything that the message of this page named.
+LinkAction: TypeAlias = Literal["acknowledge", "resolve", "acknowledge_all"]
 
 # Written down, not reversed: the first message of a worker would load every page of the
 # installation. A test asks the URL map.

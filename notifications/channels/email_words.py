@@ -130,7 +130,14 @@ def _several(pages: Sequence[Page]) -> dict[str, Any]:
         "lines": [_line(page) for page in pages],
         "count": f"{count_of(pages)}{_where(pages)}",
         "url": f"{settings.PUBLIC_URL}/incidents/{query}",
+        "all_url": _all_url(pages),
     }
+
+
+def _all_url(pages: Sequence[Page]) -> str:
+    """The link that acknowledges all of them; empty where nobody has to."""
+    paged = [page for page in pages if page.reason == Reason.ESCALATION and _actions(page)]
+    return answer_url(paged[0], "acknowledge_all") if len(paged) > 1 else ""
 
 
 def _line(page: Page) -> Line:

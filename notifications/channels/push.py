@@ -63,7 +63,7 @@ class PushChannel(Channel):
 
 def payload_of(pages: Sequence[Page], words: Words) -> dict[str, Any]:
     """`title`, `body`, `url` that a press opens, `tag`, `urgent`, `actions` (each with the `url`
-    that is posted to), and `receipt`, by which the browser says that it has shown it."""
+    that is posted to; without one it opens), and `receipt`, by which the browser says that it has shown it."""
     facts = " · ".join(value for _, value in words.facts)
     body = "\n".join(part for part in (facts, words.text) if part)
     return {
@@ -78,15 +78,25 @@ def payload_of(pages: Sequence[Page], words: Words) -> dict[str, Any]:
 
 
 def _actions_of(pages: Sequence[Page], words: Words) -> list[dict[str, str]]:
-    """Of several incidents none: a button cannot say which of them it means."""
+    """What can be done at one press: of several incidents to acknowledge all, or to open them."""
     if len(pages) > 1:
-        return []
+        return _actions_of_several(pages, words)
     possible = OPEN_ACTIONS.get(words.status, ())
     return [
         {"action": action, "title": title, "url": url}
         for action, title in BUTTONS
         if action in possible and (url := answer_url(pages[0], action))
     ]
+
+
+def _actions_of_several(pages: Sequence[Page], words: Words) -> list[dict[str, str]]:
+    actions = [{"action": "open", "title": "Open"}]
+    paged = next((page for page in pages if page.incident is not None), None)
+    if paged is not None and words.status == "triggered":
+        url = answer_url(paged, "acknowledge_all")
+        everything = {"action": "acknowledge_all", "title": "Acknowledge all", "url": url}
+        return [everything, *actions] if url else actions
+    return actions
 
 
 def _tag_of(page: Page, words: Words) -> str:

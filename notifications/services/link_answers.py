@@ -1,13 +1,15 @@
 """Answers by signed link: what a link still may do, and doing it."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from incidents.models import Incident
 from incidents.selectors import get_incident_to_act_on_for
-from notifications.links import LinkAction, read_answer
+from notifications.links import SignedAnswer, read_answer
 from notifications.models import Notification
-from notifications.services.answers import Answer, act
+from notifications.services.answers import Action, Answer, act
 from opsknight.errors import NotAllowed, NotFound, OpsKnightError
 from opsknight.models import User
 
@@ -33,8 +35,8 @@ class LinkTarget:
 
     notification_id: int
     user: User
-    incident: Incident
-    action: LinkAction
+    incidents: tuple[Incident, ...]  # one, unless it is about all that a message named
+    action: Action
     via: str
 
 
@@ -52,12 +54,29 @@ def find_link_target(*, token: str, now: datetime) -> LinkTarget:
     row = rows.filter(pk=answer.notification_id).first()
     if row is None or row.user is None or row.incident_id is None or not _is_alive(row, now):
         raise AnswerLinkUnusable(GONE)
-    try:
-        incident = get_incident_to_act_on_for(row.user, row.incident_id)
-    except (NotFound, NotAllowed) as error:
-        raise AnswerLinkUnusable(GONE) from error
-    via = VIAS.get(row.channel, "by link")
-    return LinkTarget(row.pk, row.user, incident, answer.action, via)
+    incidents = tuple(_incidents(row.user, _incident_ids(row, answer)))
+    if not incidents:
+        raise AnswerLinkUnusable(GONE)
+    action: Action = "resolve" if answer.action == "resolve" else "acknowledge"
+    return LinkTarget(row.pk, row.user, incidents, action, VIAS.get(row.channel, "by link"))
+
+
+def _incident_ids(row: Notification, answer: SignedAnswer) -> list[int]:
+    """What the link is about: one page, or all that went out as one message with it."""
+    ids = [row.incident_id] if row.incident_id is not None else []
+    if answer.action != "acknowledge_all" or row.bundle is None:
+        return ids
+    mates = Notification.objects.filter(
+        bundle=row.bundle, user=row.user, channel=row.channel, address=row.address
+    ).exclude(incident=None)
+    return sorted({*ids, *mates.values_list("incident_id", flat=True)})
+
+
+def _incidents(user: User, ids: list[int]) -> Iterator[Incident]:
+    """Those of them that the person may act on."""
+    for pk in ids:
+        with suppress(NotFound, NotAllowed):
+            yield get_incident_to_act_on_for(user, pk)
 
 
 def _is_alive(row: Notification, now: datetime) -> bool:
@@ -69,12 +88,15 @@ def _is_alive(row: Notification, now: datetime) -> bool:
     return row.contact_method_id is not None or is_account_address
 
 
-def answer_link(*, target: LinkTarget, now: datetime) -> Answer:
+def answer_link(*, target: LinkTarget, now: datetime) -> list[Answer]:
     """Do what the link says, in the name of whom it was sent to; idempotent."""
-    return act(
-        user=target.user,
-        incident_id=target.incident.pk,
-        action=target.action,
-        via=target.via,
-        now=now,
-    )
+    return [
+        act(
+            user=target.user,
+            incident_id=incident.pk,
+            action=target.action,
+            via=target.via,
+            now=now,
+        )
+        for incident in target.incidents
+    ]

@@ -5,6 +5,7 @@ message POST at once. There is no CSRF token: whoever could forge the request wo
 the link, and then needs no forgery.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -50,44 +51,54 @@ def answer(request: HttpRequest, token: str) -> HttpResponseBase:
 def _answer(request: HttpRequest, token: str, now: datetime) -> HttpResponseBase:
     target = find_link_target(token=token, now=now)
     if request.method != "POST":
-        return _page(request, target, None)
+        return _page(request, target, [])
     limit_requests(request, group="answers", rate=ANSWER_RATE, key=str(target.notification_id))
     given = answer_link(target=target, now=now)
     if _wants_json(request):
-        return JsonResponse({"text": _result(request, target, given), "is_done": given.is_done})
+        is_done = any(answer.is_done for answer in given)
+        return JsonResponse({"text": _result(request, target, given), "is_done": is_done})
     return _page(request, target, given)
 
 
-def _page(request: HttpRequest, target: LinkTarget, given: Answer | None) -> HttpResponse:
-    """Nothing of the incident but its title: the link may have been forwarded."""
+def _page(request: HttpRequest, target: LinkTarget, given: list[Answer]) -> HttpResponse:
+    """Nothing of the incidents but their titles: the link may have been forwarded."""
+    titles = [short_title(incident.title) for incident in target.incidents]
+    left = [incident for incident in target.incidents if _is_to_do(target, incident)]
     context = {
-        "title": short_title(target.incident.title),
-        "incident_id": target.incident.pk,
+        "title": titles[0] if len(titles) == 1 else f"{len(titles)} incidents",
+        "titles": titles if len(titles) > 1 else [],
+        "incidents": target.incidents,
         "action": target.action,
         "person": target.user,
-        "is_to_do": given is None and _is_to_do(target),
-        "result": _result(request, target, given) if given else _status(target.incident),
-        "is_done": given is not None and given.is_done,
+        "is_to_do": not given and bool(left),
+        "result": _result(request, target, given) if given else _status(target.incidents),
+        "is_done": any(answer.is_done for answer in given),
     }
     return _unlisted(render(request, "notifications/answer.html", context))
 
 
-def _is_to_do(target: LinkTarget) -> bool:
+def _is_to_do(target: LinkTarget, incident: Incident) -> bool:
     if target.action == "acknowledge":
-        return may_acknowledge(target.user, target.incident)
-    return target.incident.is_open
+        return may_acknowledge(target.user, incident)
+    return incident.is_open
 
 
-def _result(request: HttpRequest, target: LinkTarget, given: Answer) -> str:
+def _result(request: HttpRequest, target: LinkTarget, given: list[Answer]) -> str:
     """What happened. Who was first is told only to the person whom the link was sent to."""
-    if given.is_done or request.user.pk == target.user.pk:
-        return f"{given.news[0].upper()}{given.news[1:]}."
-    target.incident.refresh_from_db()
-    return _status(target.incident)
+    if len(given) > 1:
+        done = sum(answer.is_done for answer in given)
+        rest = f" {len(given) - done} needed nothing any more." if done < len(given) else ""
+        return f"{done} acknowledged.{rest}" if done else _status(target.incidents)
+    if given[0].is_done or request.user.pk == target.user.pk:
+        return f"{given[0].news[0].upper()}{given[0].news[1:]}."
+    target.incidents[0].refresh_from_db()
+    return _status(target.incidents)
 
 
-def _status(incident: Incident) -> str:
-    return f"It is {incident.get_status_display().lower()} already."
+def _status(incidents: Sequence[Incident]) -> str:
+    if len(incidents) > 1:
+        return "None of them needs this any more."
+    return f"It is {incidents[0].get_status_display().lower()} already."
 
 
 def _unusable(request: HttpRequest, error: AnswerLinkUnusable) -> HttpResponse:

@@ -123,6 +123,7 @@ def test_several_pages_become_one_mail_that_names_each_with_its_links(
         assert f"#{page.notification_id} Trouble {page.notification_id}" in text
         assert f"https://ops.example.com/incidents/{page.notification_id}/" in text
         assert answer_url(page, "acknowledge") in text
+    assert answer_url(pages[0], "acknowledge_all") in text
     assert "https://ops.example.com/incidents/?service=3" in text
 
 

@@ -3,6 +3,7 @@
 import io
 import logging
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -20,6 +21,7 @@ from opsknight.models import User
 from tests.factories import (
     ContactMethodFactory,
     DestinationFactory,
+    IncidentFactory,
     NotificationFactory,
 )
 
@@ -151,6 +153,40 @@ def test_the_action_of_a_push_message_is_answered_in_json(
 
     assert first.json() == {"text": "Acknowledged.", "is_done": True}
     assert second.json() == {"text": "It is acknowledged already.", "is_done": False}
+
+
+def test_one_link_acknowledges_all_that_its_message_named_and_nothing_else(
+    client: Client, page: Notification, incident: Incident, carol: User
+) -> None:
+    together = [IncidentFactory(service=incident.service, title=f"Disk {n}") for n in range(3)]
+    for one in together:
+        one.participants.create(user=carol)
+    rows = [
+        NotificationFactory(
+            incident=one, user=carol, address=page.address, state=State.SENT,
+            finished_at=timezone.now(),
+        )
+        for one in together
+    ]  # fmt: skip
+    message = [row.pk for row in (page, *rows[:2])]
+    Notification.objects.filter(pk__in=message).update(bundle=uuid4())
+    acknowledge_incidents(incident_ids=[together[0].pk], actor=carol)
+    hidden, path = together[1], path_of(page, "acknowledge_all")
+    shown = client.get(path).content.decode()
+    make_private(hidden)
+    hidden.participants.all().delete()
+
+    said = client.post(path, headers={"Accept": "application/json"}).json()
+    again = client.post(path, headers={"Accept": "application/json"}).json()
+
+    assert "3 incidents" in shown
+    assert "Acknowledge all" in shown
+    assert "Disk 2" not in shown
+    assert said == {"text": "1 acknowledged. 1 needed nothing any more.", "is_done": True}
+    assert again == {"text": "None of them needs this any more.", "is_done": False}
+    assert [status_of(one) for one in (incident, *together)] == [
+        Status.ACKNOWLEDGED, Status.ACKNOWLEDGED, Status.TRIGGERED, Status.TRIGGERED,
+    ]  # fmt: skip
 
 
 SIGNED_FOR_SOMETHING_ELSE = "signed"  # the key is another one in every process of the tests

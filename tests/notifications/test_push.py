@@ -92,14 +92,18 @@ def test_messages_about_one_incident_have_one_topic(browser: Browser):
     assert {shown["tag"] for shown in browser.shown} == {"incident-12"}
 
 
-def test_several_incidents_become_one_push_without_buttons(browser: Browser):
+def test_several_incidents_become_one_push_that_opens_or_acknowledges_all(browser: Browser):
     carry("web_push", *several(push_to(browser), 6))
 
     (shown,) = browser.shown
     assert shown["title"] == "6 open on Checkout"
     assert "#6 Disk 6" in shown["body"]
     assert shown["url"] == "https://ops.example.com/incidents/?service=3"
-    assert shown["actions"] == []
+    everything, opening = shown["actions"]
+    assert everything["title"] == "Acknowledge all"
+    token = everything["url"].removeprefix("https://ops.example.com/a/").rstrip("/")
+    assert read_answer(token).action == "acknowledge_all"
+    assert opening == {"action": "open", "title": "Open"}
 
 
 def test_a_notice_is_pushed_with_its_link(browser: Browser):

@@ -18,7 +18,7 @@ self.addEventListener("notificationclick", (event) => {
   const { notification, action } = event;
   notification.close();
   const button = notification.data.actions.find((one) => one.action === action);
-  event.waitUntil(button ? answer(button, notification) : open(notification.data.url));
+  event.waitUntil(button?.url ? answer(button, notification) : open(notification.data.url));
 });
 
 // Where this worker came from, which is sure to be open to this browser.
