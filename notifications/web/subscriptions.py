@@ -42,7 +42,7 @@ def of_service(request: HttpRequest, pk: int) -> HttpResponse:
     user = signed_in(request)
     service = get_service_for(user, pk)
     found = visible_subscriptions(user).filter(service=service)
-    may_add = may_follow(user, service, None) and changeable_destinations(user).exists()
+    may_add = may_create_destinations(user) and may_follow(user, service, None)
     return _panel(request, found, may_add=may_add, query=f"service={service.pk}")
 
 
@@ -54,16 +54,18 @@ def of_team(request: HttpRequest, pk: int) -> HttpResponse:
     user = signed_in(request)
     team = get_team_for(user, pk)
     found = visible_subscriptions(user).filter(team=team)
-    may_add = may_follow(user, None, team) and changeable_destinations(user).exists()
+    may_add = may_create_destinations(user) and may_follow(user, None, team)
     return _panel(request, found, may_add=may_add, query=f"team={team.pk}")
 
 
 def _panel(
     request: HttpRequest, found: QuerySet[EventSubscription], *, may_add: bool, query: str
 ) -> HttpResponse:
+    user = signed_in(request)
     context = {
-        "subscriptions": shown_subscriptions(signed_in(request), found),
+        "subscriptions": shown_subscriptions(user, found),
         "may_add": may_add,
+        "has_destination": may_add and changeable_destinations(user).exists(),
         "query": query,
     }
     return render(request, "notifications/followers_panel.html", context)

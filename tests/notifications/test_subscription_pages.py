@@ -229,6 +229,20 @@ def test_panels_show_followers_only_to_who_may_see_their_destination(
     assert ("Board" in seen, "Board" in hidden) == (True, False)
 
 
+def test_a_panel_without_followers_leads_those_on_who_could_add_one(
+    client: Client, service: Service, team: Team, lead: User, carol: User
+):
+    def panel_of(user: User) -> str:
+        return signed_in(client, user).get(url("service_followers", service.pk)).content.decode()
+
+    without_a_place = panel_of(lead)
+    DestinationFactory(team=team)
+
+    assert url("destination_new") in without_a_place
+    assert url("subscription_new") in panel_of(lead)
+    assert panel_of(carol).strip() == ""
+
+
 def test_the_page_of_a_destination_offers_to_replay_its_last_messages(
     client: Client, lead: User, board: Destination, service: Service
 ):
