@@ -20,7 +20,7 @@ from notifications.providers.base import ProviderConfig
 from notifications.services.claims import LAST_TURN
 from notifications.services.routing import LOOK_AGAIN_SECONDS
 from notifications.turns import FIRST
-from notifications.windows import keep_window, last_window
+from notifications.windows import last_window, open_window
 
 Wait = Notification.Wait
 
@@ -60,7 +60,7 @@ class Door:
         if (until := self._shut_until(first.address, now)) is not None:
             return _postponed(Wait.BREAKER, until)
         key = key_of(first) if self.channel.gathers and settings.BUNDLE_SECONDS else None
-        window = None
+        last = window = None
         # What was sent already, perhaps, is not gathered anew.
         if key is not None and not first.maybe_duplicate:
             last = last_window(key)
@@ -77,7 +77,9 @@ class Door:
         if full is not None:
             return self._full(full, is_first)
         if key is not None and window is not None:
-            keep_window(key, window)
+            other = open_window(key, window, after=last)
+            if other is not None:  # another worker was faster; the slot is lost
+                return _postponed(Wait.BUNDLE, other.ends_at)
         if key is not None and is_paced:
             keep_sent(key, now=now)
         return None

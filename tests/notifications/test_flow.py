@@ -1,5 +1,6 @@
 """What waits, what is gathered, and what never stands behind somebody else's storm."""
 
+import socket
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -22,9 +23,9 @@ from notifications.services.claims import claim_pages
 from notifications.services.delivery import deliver_due, send_parcel
 from notifications.services.outbox import PageRequest, queue_pages
 from notifications.turns import MORE
-from notifications.windows import keep_window
+from notifications.windows import last_window, open_window
 from opsknight.models import User
-from opsknight.prompt_redis import prompt_redis
+from opsknight.prompt_redis import forget_prompt_redis, prompt_redis
 from tests.factories import (
     ContactMethodFactory,
     IncidentFactory,
@@ -242,7 +243,7 @@ def test_d9_somebody_who_was_paged_half_a_minute_ago_waits_for_the_rest_of_the_m
     page = page_for(bob, ServiceFactory())
     assert page.incident is not None
     key = BundleKey("email", page.address, False, bob.pk, page.incident.service_id)
-    keep_window(key, Window(time.time() - 30, 60))
+    open_window(key, Window(time.time() - 30, 60), after=None)
 
     look_once()
 
@@ -333,28 +334,49 @@ def test_the_limit_of_webhooks_is_each_destination_s_own(
     assert Notification.objects.filter(state=State.PENDING, waits_for=Wait.LIMIT).count() == 12
 
 
+@pytest.mark.parametrize("loss", ["gone", "hung"])
 def test_without_redis_pages_go_out(
-    gathering: None, settings: Settings, mailbox: Mailbox, bob: User
+    gathering: None, settings: Settings, mailbox: Mailbox, bob: User, loss: str
 ):
     settings.CHANNEL_LIMITS = {"email": 1}
     settings.BREAKER_FAILURES = 2
-    present = settings.REDIS_URL
-    settings.REDIS_URL = "unix:///nowhere/redis.sock"
-    forget_connections()
-    try:
-        pages = [page_for(bob, ServiceFactory()) for _ in range(3)]
-
-        deliver_due(channel="email")
-    finally:
-        settings.REDIS_URL = present
+    pages = [page_for(bob, ServiceFactory()) for _ in range(3)]
+    present, started = settings.REDIS_URL, time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as hung:  # connects, and says nothing ever
+        settings.REDIS_URL = (
+            "unix:///nowhere/redis.sock"
+            if loss == "gone"
+            else f"redis://127.0.0.1:{hung.getsockname()[1]}"
+        )
         forget_connections()
+        try:
+            deliver_due(channel="email")
+        finally:
+            settings.REDIS_URL = present
+            forget_connections()
 
     assert states(pages) == [State.SENT] * 3
+    assert time.monotonic() - started < 3  # one second in all, not one for each question
 
 
 def forget_connections() -> None:
     admission.forget_full()
-    prompt_redis.cache_clear()
+    forget_prompt_redis()
+
+
+def test_of_two_workers_only_one_opens_a_window():
+    key = BundleKey("email", "bob@example.com", False, 1, 2)
+    window = Window(time.time(), 1.0)
+    open_window(key, window, after=None)
+
+    late = open_window(key, Window(time.time() + 0.1, 1.0), after=None)
+    following = open_window(key, Window(window.ends_at, 2.0), after=window)
+
+    assert late == window
+    assert following is None
+    assert last_window(key) == Window(window.ends_at, 2.0)
+    prompt_redis().flushdb()
+    assert open_window(key, window, after=window) is None  # emptied: nothing is known
 
 
 # Once, and marked if twice
