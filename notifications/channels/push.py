@@ -63,7 +63,9 @@ class PushChannel(Channel):
 
 def payload_of(pages: Sequence[Page], words: Words) -> dict[str, Any]:
     """`title`, `body`, `url` that a press opens, `tag`, `urgent`, `actions` (each with the `url`
-    that is posted to; without one it opens), and `receipt`, by which the browser says that it has shown it."""
+    that is posted to; one without opens `url`), and `receipt`, by which the browser says that it
+    has shown it.
+    """
     facts = " · ".join(value for _, value in words.facts)
     body = "\n".join(part for part in (facts, words.text) if part)
     return {

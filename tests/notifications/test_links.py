@@ -175,6 +175,7 @@ def test_one_link_acknowledges_all_that_its_message_named_and_nothing_else(
     shown = client.get(path).content.decode()
     make_private(hidden)
     hidden.participants.all().delete()
+    carol.memberships.all().delete()
 
     said = client.post(path, headers={"Accept": "application/json"}).json()
     again = client.post(path, headers={"Accept": "application/json"}).json()

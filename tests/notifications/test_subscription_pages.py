@@ -193,10 +193,11 @@ def test_the_body_is_previewed_without_saving(
     assert subscription.template == ""
 
 
+@pytest.mark.parametrize("template", ["{{ event.message }}", "[" * 1000 + "]" * 1000])
 def test_a_preview_that_is_no_json_says_why_at_the_field(
-    client: Client, lead: User, subscription: EventSubscription
+    client: Client, lead: User, subscription: EventSubscription, template: str
 ):
-    form = {"template": "{{ event.message }}", "preview": "1", "enabled": "on"}
+    form = {"template": template, "preview": "1", "enabled": "on"}
 
     answer = signed_in(client, lead).post(url("subscription", subscription.pk), form)
 
@@ -230,7 +231,7 @@ def test_panels_show_followers_only_to_who_may_see_their_destination(
 
 
 def test_a_panel_without_followers_leads_those_on_who_could_add_one(
-    client: Client, service: Service, team: Team, lead: User, carol: User
+    client: Client, service: Service, team: Team, lead: User, eve: User
 ):
     def panel_of(user: User) -> str:
         return signed_in(client, user).get(url("service_followers", service.pk)).content.decode()
@@ -240,7 +241,7 @@ def test_a_panel_without_followers_leads_those_on_who_could_add_one(
 
     assert url("destination_new") in without_a_place
     assert url("subscription_new") in panel_of(lead)
-    assert panel_of(carol).strip() == ""
+    assert panel_of(eve).strip() == ""
 
 
 def test_the_page_of_a_destination_offers_to_replay_its_last_messages(
