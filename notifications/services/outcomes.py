@@ -128,7 +128,8 @@ def _settle(row: Notification, outcome: Outcome) -> TimelineEntry | None:
         return _paged(row, outcome, now)
     row.last_error = _storable(str(error), MAX_DETAIL_LENGTH)
     row.maybe_duplicate = row.maybe_duplicate or error.may_have_arrived
-    if error.permanent or row.attempts >= MAX_ATTEMPTS:
+    has_moved = _follow_destination(row)
+    if (error.permanent and not has_moved) or row.attempts >= MAX_ATTEMPTS:
         row.state = State.FAILED
         row.finished_at = now
     else:
@@ -150,12 +151,23 @@ def _postpone(row: Notification, postponed: Postponed, now: datetime) -> None:
         row.state = State.FAILED
         row.finished_at = now
         return
+    _follow_destination(row)
     row.state = State.PENDING
     row.waits_for = waits
     # By the database's clock; nobody's own may run ahead.
     row.due_at = now + max(postponed.until - timezone.now(), timedelta())
     if waits == Notification.Wait.BUNDLE:
         row.turn = max(row.turn, MORE)
+
+
+def _follow_destination(row: Notification) -> bool:
+    """Take the new address of a destination that was moved while its page was under way; returns
+    whether it was."""
+    place = row.destination
+    if place is None or place.address == row.address:
+        return False
+    row.address = place.address
+    return True
 
 
 def backoff(attempts: int, retry_after: timedelta | None) -> timedelta:
@@ -182,6 +194,7 @@ def _plain(value: object) -> object:
 _SAVED = {
     "id": "bigint",
     "state": "text",
+    "address": "text",
     "due_at": "timestamptz",
     "leased_until": "timestamptz",
     "finished_at": "timestamptz",

@@ -19,11 +19,14 @@ from notifications.channels import CHANNELS
 from notifications.channels.base import DeliveryError, Message, Page, PagedIncident, Postponed
 from notifications.health import Health
 from notifications.models import Destination, Notification
+from notifications.services import unreached
 from notifications.services.accounts import accounts_for
 from notifications.services.assignments import notify_assigned
 from notifications.services.claims import _CLAIM, claim_pages
 from notifications.services.delivery import deliver_due, send_parcel
+from notifications.services.destinations import update_destination
 from notifications.services.holding import hold_channel
+from notifications.services.outbox import PageRequest, queue_pages
 from notifications.services.outcomes import Outcome, record_outcomes
 from notifications.services.post_edits import edit_posts
 from notifications.services.routing import Call, Route, Sent
@@ -229,6 +232,49 @@ def test_a_code_that_was_used_or_followed_by_another_is_not_sent(bob: User):
     assert code is not None
     enter_code(user=bob, pk=method.pk, code=code[0], now=timezone.now())
     assert claim_pages(channel="email", limit=5) == []
+
+
+def test_a_page_follows_a_destination_that_was_moved_while_it_was_under_way(
+    incident: Incident, alice: User
+):
+    place = DestinationFactory(address="https://old.example.com/")
+    row = NotificationFactory(
+        incident=incident, user=None, destination=place, channel="webhook", address=place.address
+    )
+    (page,) = claim_pages(channel="webhook", limit=1)
+    moved = {"address": "https://new.example.com/"}
+    update_destination(destination=place, values=moved, actor=alice)  # type: ignore[arg-type]
+
+    gone = DeliveryError("Answered 410.", permanent=True, breaks_address=True)
+    record_outcomes([Outcome(page, Route(error=gone))])
+
+    row.refresh_from_db()
+    place.refresh_from_db()
+    assert (row.state, row.address) == (State.PENDING, "https://new.example.com/")
+    assert place.enabled
+
+
+def test_the_last_step_hears_of_a_way_that_waited_for_an_earlier_one(incident: Incident, bob: User):
+    told: list[tuple[int, str]] = []
+
+    def handler(lost: set[tuple[int, str]], now: object) -> None:
+        told.extend(lost)
+
+    NotificationRuleFactory(contact_method__user=bob, delay_minutes=10)
+    for cause in ("step:0:0:0", "step:0:1:0"):
+        request = PageRequest(incident.pk, bob.pk, Notification.Reason.ESCALATION, cause)
+        queue_pages(requests=[request], now=timezone.now())
+    Notification.objects.filter(channel="email").update(due_at=timezone.now())
+    refused = DeliveryError("No such user.", permanent=True)
+    unreached.on_unreached(handler)
+    try:
+        for _ in range(2):  # the delayed way, then the address of the account
+            (page,) = claim_pages(channel="email", limit=1)
+            record_outcomes([Outcome(page, Route(error=refused))])
+    finally:
+        unreached._handlers.remove(handler)
+
+    assert sorted(told) == [(incident.pk, "step:0:0:0"), (incident.pk, "step:0:1:0")]
 
 
 # What cannot be read or rendered
