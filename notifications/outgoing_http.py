@@ -8,17 +8,16 @@ limit.
 """
 
 import ipaddress
-import socket
 import ssl
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpcore
 import httpx
+
+from notifications.time_limits import TimedBackend, time_limit
 
 CONNECT_SECONDS = 5.0
 MAX_REDIRECTS = 5
@@ -59,9 +58,10 @@ def post(
 
     Raises PrivateAddress, and httpcore's errors.
     """
-    backend = _Backend(time.monotonic() + seconds, allow_private)
+    backend = _Checked(allow_private)
     timeout = {"connect": CONNECT_SECONDS, "read": seconds, "write": seconds, "pool": seconds}
     with (
+        time_limit(seconds),
         httpcore.ConnectionPool(ssl_context=_tls_context(), network_backend=backend) as pool,
         pool.stream(
             "POST",
@@ -106,10 +106,13 @@ def get(
 
     The body comes as it is sent: ask for no compression that you cannot undo.
     """
-    backend = _Backend(time.monotonic() + seconds, allow_private)
+    backend = _Checked(allow_private)
     timeout = {"connect": CONNECT_SECONDS, "read": seconds, "write": seconds, "pool": seconds}
     sent = [(name.encode(), value.encode()) for name, value in headers.items()]
-    with httpcore.ConnectionPool(ssl_context=_tls_context(), network_backend=backend) as pool:
+    with (
+        time_limit(seconds),
+        httpcore.ConnectionPool(ssl_context=_tls_context(), network_backend=backend) as pool,
+    ):
         for _ in range(MAX_REDIRECTS + 1):
             with pool.stream("GET", url, headers=sent, extensions={"timeout": timeout}) as response:
                 named = {
@@ -170,79 +173,16 @@ def _tls_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _left(deadline: float, timeout: float | None) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise httpcore.ReadTimeout("the time for this message is over")
-    return min(left, timeout) if timeout is not None else left
+class _Checked(TimedBackend):
+    """Connects to allowed addresses only."""
 
-
-class _Backend(httpcore.NetworkBackend):
-    """Resolves, checks and connects; hands out streams that know the deadline."""
-
-    def __init__(self, deadline: float, allow_private: bool) -> None:
-        self._deadline = deadline
+    def __init__(self, allow_private: bool) -> None:
+        super().__init__()
         self._allow_private = allow_private
-        self._sockets = httpcore.SyncBackend()
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Connect to the first of the allowed addresses that answers."""
-        error: Exception | None = None
-        for address in self._allowed_addresses(host, port):
-            try:
-                stream = self._sockets.connect_tcp(
-                    address, port, _left(self._deadline, timeout), None, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
-                error = failure
-                continue
-            return _Stream(stream, self._deadline)
-        raise error or httpcore.ConnectError("the name has no address")
-
-    def _allowed_addresses(self, host: str, port: int) -> list[str]:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError("the name cannot be resolved") from error
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+    def allowed(self, addresses: Sequence[str]) -> Sequence[str]:
+        """Raises PrivateAddress when there are only others."""
         allowed = [a for a in addresses if self._allow_private or is_public(a)]
         if addresses and not allowed:
             raise PrivateAddress
         return allowed
-
-
-class _Stream(httpcore.NetworkStream):
-    """A stream on which no wait reaches beyond the deadline."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(self._deadline, timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(self._deadline, timeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        left = _left(self._deadline, timeout)
-        inner = self._stream.start_tls(ssl_context, server_hostname, left)
-        return _Stream(inner, self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from bench.stand_ins.server import Reply, StandIn
-from notifications.channels.base import DeliveryError
+from notifications.channels.base import DeliveryError, Message
 from notifications.providers.http import call
+from notifications.providers.user_urls import post_message
 
 SECONDS = 0.5
 PATIENCE = 3.0  # far below a read time-out for every byte, far above a busy machine's hiccups
@@ -109,3 +110,23 @@ def test_what_is_no_web_address_is_the_accounts_trouble(url: str):
         call("POST", url, who="Wrong")
 
     assert (caught.value.provider_is_down, caught.value.may_have_arrived) == (True, False)
+
+
+def test_a_name_server_that_is_silent_holds_nobody_and_nothing_can_have_arrived(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    answers = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **values: answers.wait(20) and [])
+    monkeypatch.setattr("notifications.providers.user_urls.SEND_SECONDS", 0.3)
+    message = Message("http://slow.example/hook", "Hello", raw=b"{}")
+    started = time.monotonic()
+
+    with pytest.raises(DeliveryError) as of_api:
+        call("POST", "http://slow.example/", who="Slow", seconds=0.3)
+    with pytest.raises(DeliveryError) as of_hook:
+        post_message(message)
+    answers.set()
+
+    assert time.monotonic() - started < PATIENCE
+    assert [e.value.may_have_arrived for e in (of_api, of_hook)] == [False, False]
+    assert [e.value.provider_is_down for e in (of_api, of_hook)] == [True, True]
