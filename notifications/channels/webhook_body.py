@@ -45,7 +45,7 @@ def render_body(source: str, payload: Mapping[str, Any]) -> bytes:
         raise BadTemplate(str(error)) from error
     try:
         json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: nested too deep
         raise BadTemplate("It does not make JSON. Write texts as {{ … |tojson }}.") from error
     return text.encode()
 

@@ -40,6 +40,6 @@ def document_of(answer: Answer) -> dict[str, Any]:
     """The answer's JSON object; empty where it is none."""
     try:
         found = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -254,8 +254,9 @@ def test_a_webhook_that_discord_deleted_breaks_its_address(discord: Discord, pat
     assert caught.value.breaks_address
 
 
-def test_discord_that_stored_nothing_is_not_believed(discord: Discord):
-    discord.faults.append(Reply(204))
+@pytest.mark.parametrize("body", [b"", b"[" * 50_000], ids=["nothing", "nested without end"])
+def test_discord_that_stored_nothing_is_not_believed(discord: Discord, body: bytes):
+    discord.faults.append(Reply(200, body))
 
     with pytest.raises(DeliveryError) as caught:
         carry("discord", page_to_place("discord", discord.address))

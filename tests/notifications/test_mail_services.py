@@ -265,7 +265,13 @@ def test_a_200_with_an_error_in_it_is_an_error(service: Service, body: bytes):
 
 
 @every_service
-@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"ok"', b"<html>Welcome</html>", b"\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"null", b"[]", b'"ok"', b"<html>Welcome</html>", b"\xff"),
+        pytest.param(b"[" * 50_000, id="nested without end"),
+    ],
+)
 def test_a_200_that_means_nothing_is_not_taken_for_a_success(service: Service, body: bytes):
     error = service.refuse(Reply(200, body))
 
