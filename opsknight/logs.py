@@ -7,8 +7,8 @@ MASK = "•••"
 # One-time links and the addresses of integrations carry their secret in the path, and Django logs
 # the path of every request that it refuses.
 _SECRETS = re.compile(
-    r"(/(?:setup|invite|reset|calendars|a)/|/api/integrations/[^/\s]+/|/api/heartbeats/"
-    r"|/api/providers/push/)[^/\s]+"
+    r"(/(?:setup|invite|reset|calendars|a)/|/settings/slack/link/|/api/integrations/[^/\s]+/"
+    r"|/api/heartbeats/|/api/providers/(?:push|twilio/calls)/)[^/\s]+"
 )
 
 

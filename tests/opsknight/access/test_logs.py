@@ -58,8 +58,14 @@ def test_key_of_a_heartbeat_is_not_logged(log: io.StringIO) -> None:
     assert "0123456789abcdef" not in log.getvalue()
 
 
-def test_the_receipt_of_a_push_message_is_not_logged(client: Client, log: io.StringIO) -> None:
-    client.get("/api/providers/push/5ecret.t0ken/")
+@pytest.mark.parametrize(
+    "path",
+    ["/api/providers/push/", "/api/providers/twilio/calls/", "/settings/slack/link/"],
+    ids=["push", "call", "slack"],
+)
+def test_a_signed_address_is_not_logged(client: Client, log: io.StringIO, path: str) -> None:
+    client.put(f"{path}5ecret.t0ken/")
+    logging.getLogger("django.request").warning("Not Found: %s", f"{path}5ecret.t0ken/")
 
-    assert "/api/providers/push/•••/" in log.getvalue()
+    assert f"{path}•••/" in log.getvalue()
     assert "5ecret" not in log.getvalue()
