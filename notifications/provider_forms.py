@@ -14,7 +14,13 @@ from notifications.models import Provider as Account
 from notifications.models.preferences import Channel
 from notifications.providers import PROVIDERS
 from notifications.providers.base import Field
-from notifications.services.provider_accounts import AccountValues, stored_secrets
+from notifications.services.accounts import account_beside
+from notifications.services.provider_accounts import (
+    ENTER_AGAIN,
+    AccountValues,
+    secrets_to_enter_again,
+    stored_secrets,
+)
 from notifications.services.provider_trials import channels_to_try
 
 # Before the names of a kind's own fields, so that they meet neither columns nor each other.
@@ -57,6 +63,12 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         entered = {f.name: data.get(VALUE + f.name) or f.default for f in self.kind_fields}
         for name, problem in PROVIDERS[self.kind].problems(entered).items():
             self.add_error(VALUE + name, problem)
+        self.instance.kind = self.kind
+        if data.get("enabled") and (other := account_beside(self.instance)) is not None:
+            self.add_error("enabled", f"There can be only one: switch {other} off first.")
+        if self.instance.pk and not self.errors:
+            for name in secrets_to_enter_again(self.instance, self.values, self.stored):
+                self.add_error(VALUE + name, ENTER_AGAIN)
         return data
 
     @property

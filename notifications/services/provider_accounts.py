@@ -15,6 +15,9 @@ from opsknight.models import User
 from opsknight.services.audit import MASK, Changes, changes_of, record_change, values_of
 
 COLUMNS = ("name", "position", "enabled", "per_minute")
+# The fields that say where secrets are sent, and whether others can read them on the way.
+LEADING_FIELDS = ("api_url", "lookup_url", "host", "port", "security")
+ENTER_AGAIN = "Enter it again: what is stored was meant for another address."
 
 
 class AccountValues(TypedDict):
@@ -49,13 +52,19 @@ def create_account(
 def update_account(
     *, pk: int, values: AccountValues, actor: User, ip: str | None = None
 ) -> Account:
-    """Change an account; secrets that were not entered stay. Raises NotFound."""
+    """Change an account; secrets that were not entered stay, unless it leads elsewhere now.
+
+    Raises NotFound, and InvalidInput with the secrets that must be entered again.
+    """
     with transaction.atomic():
         account = Account.objects.select_for_update().defer("secrets").filter(pk=pk).first()
         if account is None:
             raise NotFound("This provider was deleted meanwhile.")
         before = values_of(account, COLUMNS)
-        changes = _set(account, values, stored_secrets(account) or {})
+        secrets = stored_secrets(account) or {}
+        if missing := secrets_to_enter_again(account, values, secrets):
+            raise InvalidInput(ENTER_AGAIN, fields={name: [ENTER_AGAIN] for name in missing})
+        changes = _set(account, values, secrets)
         changes = changes_of(before, account, COLUMNS) | changes
         if not changes:
             return account
@@ -87,6 +96,23 @@ def stored_secrets(account: Account) -> dict[str, str] | None:
         return account.secret_values()
     except CannotDecrypt:
         return None
+
+
+def secrets_to_enter_again(
+    account: Account, values: AccountValues, secrets: Mapping[str, str]
+) -> list[str]:
+    """The stored secrets that would go to another address without having been entered for it.
+
+    They are written and never read: who may change an account must not learn them by letting it
+    lead to a machine of their own.
+    """
+    was, now = dict(account.settings), values["settings"]
+    defaults = {field.name: field.default for field in PROVIDERS[account.kind].fields}
+    leads_elsewhere = any(
+        (was.get(name) or defaults.get(name, "")) != (now.get(name) or defaults.get(name, ""))
+        for name in LEADING_FIELDS
+    )
+    return sorted(secrets.keys() - values["secrets"].keys()) if leads_elsewhere else []
 
 
 def _set(account: Account, values: AccountValues, secrets: Mapping[str, str]) -> Changes:

@@ -129,6 +129,32 @@ def test_a_secret_that_is_not_entered_again_stays(alice: User):
     assert account.secret_values() == {"api_key": "re_secret"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "was", "elsewhere"),
+    [
+        ("resend", {}, {"api_url": "https://thief.example"}),
+        ("smtp", {"host": "mail.example.com"}, {"host": "thief.example"}),
+        ("smtp", {"host": "mail.example.com"}, {"security": "plain"}),
+    ],
+    ids=["address", "host", "in the open"],
+)
+def test_a_stored_secret_does_not_follow_to_another_address(
+    alice: User, kind: str, was: dict[str, str], elsewhere: dict[str, str]
+):
+    secret = "api_key" if kind == "resend" else "password"
+    account = stored(kind=kind, settings=was, secrets=json.dumps({secret: "s3cret"}))
+    values = {f"value_{name}": text for name, text in (was | elsewhere).items()}
+    given = form(**{"value_api_key": None, "value_security": "starttls"} | values)
+
+    refused = browser(alice).post(change_url(account), given)
+    kept = Provider.objects.get().settings
+    browser(alice).post(change_url(account), given | {f"value_{secret}": "for the new one"})
+
+    assert "Enter it again" in refused.content.decode()
+    assert kept == was
+    assert Provider.objects.get().secret_values() == {secret: "for the new one"}
+
+
 def test_a_new_secret_replaces_the_old_one(alice: User):
     account = stored()
 
@@ -345,3 +371,20 @@ def test_every_kind_can_be_tried_and_one_that_is_away_is_told(alice: User, kind:
     assert not answer.was_taken
     assert answer.text
     assert AuditEntry.objects.filter(action="provider.tested").count() == 1
+
+
+@pytest.mark.parametrize("kind", ["slack", "telegram"])
+def test_of_a_bot_there_is_one_because_addresses_do_not_say_whose_they_are(
+    alice: User, settings: Settings, kind: str
+):
+    settings.PROVIDERS_FROM_ENV = {kind: {"bot_token": "of the environment"}}
+    values = {"kind": kind, "secrets": json.dumps({"bot_token": "x"})}
+    first = stored(name="First", **values)
+    second = stored(name="Second", enabled=False, **values)
+    entered = {"name": "Second", "position": 2, "enabled": "on"}
+
+    page = browser(alice).post(change_url(second), entered)
+
+    assert "There can be only one: switch First off first." in page.content.decode()
+    bots = [account.key for account in accounts_for(kind) if account.kind == kind]
+    assert bots == [first.key]
