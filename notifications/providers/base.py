@@ -77,6 +77,8 @@ class Provider(ABC):
     is_built_in: ClassVar[bool] = False
     # It asks for patience with one address; otherwise the whole account is left alone meanwhile.
     holds_addresses: ClassVar[bool] = False
+    # Addresses do not say whose they are, and another account would take them for dead: one only.
+    only_one: ClassVar[bool] = False
     # What it posted about an incident is edited when the incident moves on.
     edits: ClassVar[bool] = False
 

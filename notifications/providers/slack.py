@@ -22,6 +22,7 @@ class SlackProvider(Provider):
     label = "Slack"
     channels = ("slack",)
     edits = True
+    only_one = True
     fields = (
         Field("bot_token", "Bot token", is_secret=True, help_text="Begins with xoxb-."),
         Field(

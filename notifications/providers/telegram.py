@@ -44,6 +44,7 @@ class TelegramProvider(Provider):
     label = "Telegram"
     channels = ("telegram",)
     edits = True
+    only_one = True
     holds_addresses = True  # as a rule it is one chat that hears too much
     fields = (
         Field("bot_token", "Bot token", is_secret=True, help_text="As @BotFather gave it."),

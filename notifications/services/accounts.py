@@ -25,9 +25,22 @@ def accounts_for(channel: str) -> tuple[ProviderConfig, ...]:
     """The accounts that can carry messages of the channel, first choice first; empty: sandbox.
 
     Those that administrators entered, then those of the environment, then what needs no account.
-    A query every REMEMBERED_SECONDS.
+    Of a kind that can have one only, the first. A query every REMEMBERED_SECONDS.
     """
-    return tuple(config for config in _all() if PROVIDERS[config.kind].serves(config, channel))
+    found: list[ProviderConfig] = []
+    for config in _all():
+        provider = PROVIDERS[config.kind]
+        is_second = provider.only_one and any(one.kind == config.kind for one in found)
+        if provider.serves(config, channel) and not is_second:
+            found.append(config)
+    return tuple(found)
+
+
+def account_beside(account: Account) -> Account | None:
+    """The account in use that a kind has already, where it can have one only."""
+    if account.kind not in PROVIDERS or not PROVIDERS[account.kind].only_one:
+        return None
+    return Account.objects.filter(kind=account.kind, enabled=True).exclude(pk=account.pk).first()
 
 
 def accounts_of_kind(kind: str) -> tuple[ProviderConfig, ...]:

@@ -7,11 +7,11 @@ from opsknight.errors import Conflict
 
 
 def slack_rooms() -> list[SlackRoom]:
-    """Exactly the channels that a bot of ours is in, by name.
+    """Exactly the channels that our bot is in, by name.
 
     Asks Slack; raises Conflict where no bot is set up, or Slack does not answer.
     """
-    accounts = accounts_of_kind("slack")
+    accounts = accounts_of_kind("slack")[:1]  # that of accounts_for
     if not accounts:
         raise Conflict("No Slack bot is set up. An administrator does that under Providers.")
     try:
