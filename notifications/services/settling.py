@@ -123,10 +123,11 @@ def cancel_settled_pages() -> int:
 def cancel_pages_of(user: User, now: datetime) -> None:
     """Cancel what somebody who leaves has not been told yet, and let others be paged instead.
 
-    The caller holds the transaction. What is in a worker's hands counts as not told.
+    The caller holds the transaction. What is in a worker's hands counts as not told. Rows of which
+    somebody is deciding right now are left to the sweep: whoever decides may want one of ours.
     """
     rows = list(
-        Notification.objects.select_for_update(of=("self",), no_key=True)
+        Notification.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
         .filter(user=user, state__in=Notification.UNFINISHED)
         .select_related("incident")
         .order_by("pk")

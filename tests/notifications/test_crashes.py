@@ -30,7 +30,7 @@ from notifications.services.outbox import PageRequest, queue_pages
 from notifications.services.outcomes import Outcome, record_outcomes
 from notifications.services.post_edits import edit_posts
 from notifications.services.routing import Call, Route, Sent
-from notifications.services.settling import cancel_settled_pages
+from notifications.services.settling import cancel_pages_of, cancel_settled_pages
 from notifications.services.stopping import start_address
 from notifications.services.verification import enter_code, send_code
 from opsknight.models import User
@@ -147,22 +147,32 @@ def test_whatever_a_provider_says_can_be_written_down(incident: Incident, bob: U
 
 
 @pytest.mark.django_db(transaction=True)
-def test_letting_a_backlog_wait_waits_for_nobody(incident: Incident):
-    locked, free = NotificationFactory.create_batch(2, incident=incident)
+@pytest.mark.parametrize("what", ["a backlog waits", "its person leaves"])
+def test_what_changes_many_rows_waits_for_nobody_who_holds_one(
+    what: str, incident: Incident, bob: User
+):
+    locked = NotificationFactory(incident=incident, user=bob)
+    free = NotificationFactory(incident=incident, user=bob, cause="step:0:0:1")
     postponed = Postponed(Notification.Wait.BREAKER, timezone.now() + timedelta(seconds=30))
 
-    def hold() -> int:
+    def change() -> None:
         try:
-            return hold_channel(channel="email", postponed=postponed)
+            if what == "a backlog waits":
+                hold_channel(channel="email", postponed=postponed)
+            else:
+                with transaction.atomic():
+                    cancel_pages_of(bob, timezone.now())
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         Notification.objects.select_for_update().get(pk=locked.pk)
-        assert pool.submit(hold).result(5) == 1
+        pool.submit(change).result(5)
 
-    free.refresh_from_db()
-    assert free.waits_for == Notification.Wait.BREAKER
+    for row in (free, locked):
+        row.refresh_from_db()
+    assert free.waits_for == Notification.Wait.BREAKER or free.state == State.CANCELLED
+    assert (locked.waits_for, locked.state) == ("", State.PENDING)
 
 
 # Acknowledged, reassigned, used up between the claim and the outcome
