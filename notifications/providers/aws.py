@@ -6,10 +6,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
 from notifications.providers.base import Field, ProviderConfig
 from notifications.providers.http import ApiAnswer, call
 
@@ -41,6 +37,12 @@ def call_amazon(
 
     Raises DeliveryError as `http.call` does.
     """
+    # Here, not above: it would cost every process of the installation 0.1 s and 4 MB, and few send
+    # by Amazon.
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
     region = config["region"]
     base = config["api_url"] or f"https://{endpoint}.{region}.amazonaws.com"
     url = f"{base.rstrip('/')}{path}"
