@@ -223,6 +223,12 @@ class Notification(models.Model):
             models.Index(
                 fields=["cause"], condition=Q(incident__isnull=True), name="notification_of_cause"
             ),
+            # How many codes went to an address, whoever asked for them.
+            models.Index(
+                fields=["address"],
+                condition=Q(reason="verification"),
+                name="notification_codes",
+            ),
             # What went to a destination lately.
             models.Index(
                 F("destination"),

@@ -13,6 +13,7 @@ from notifications.models.preferences import Channel
 from notifications.selectors import get_contact_method_for
 from notifications.services.notices import NoticeRequest, build_notice
 from notifications.services.nudging import wake_channels
+from notifications.services.reply_codes import lock_telephones
 from notifications.services.rule_pages import queue_new_rule
 from notifications.services.stopping import has_stopped
 from opsknight.errors import Conflict, InvalidInput, OpsKnightError
@@ -25,6 +26,10 @@ MAX_TRIES = 5
 MAX_SENDS = 3
 SENDS_WITHIN = timedelta(minutes=15)
 MAX_SENDS_OF_PERSON = 10
+# In a day: to one address, whoever asks for them and by whatever channel; and from one person.
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MAX_SENDS_A_DAY = 12
+MAX_SENDS_OF_PERSON_A_DAY = 30
 # Whose address a code can be sent to. The others prove themselves when they are linked.
 CODE_CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
 BATCH = 500
@@ -80,26 +85,36 @@ def send_code(*, user: User, pk: int, now: datetime, ip: str | None = None) -> C
 
 
 def _check_limits(user: User, method: ContactMethod, now: datetime) -> None:
-    """Locks the person, so that two requests at once count each other."""
+    """Locks the person and the address, so that two requests at once count each other.
+
+    A number is one address, by whatever channel and from however many people codes go there: it
+    may be a stranger's, who did not ask for any of them, and each costs.
+    """
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
-    sent = Notification.objects.filter(
-        user=user,
-        incident=None,
-        reason=Notification.Reason.VERIFICATION,
-        created_at__gt=now - SENDS_WITHIN,
-    )
-    to_address = sent.filter(channel=method.channel, address=method.address)
-    for rows, most, where in (
-        (to_address, MAX_SENDS, "to this address"),
-        (sent, MAX_SENDS_OF_PERSON, "for you"),
+    lock_telephones([method.address])
+    codes = Notification.objects.filter(incident=None, reason=Notification.Reason.VERIFICATION)
+    of_person = codes.filter(user=user)
+    to_address = codes.filter(address=method.address)
+    by_this_way = to_address.filter(user=user, channel=method.channel)
+    for rows, most, within, where in (
+        (by_this_way, MAX_SENDS, SENDS_WITHIN, "to this address"),
+        (to_address, MAX_SENDS_A_DAY, DAY, "to this address"),
+        (of_person, MAX_SENDS_OF_PERSON, SENDS_WITHIN, "for you"),
+        (of_person, MAX_SENDS_OF_PERSON_A_DAY, DAY, "for you"),
     ):
-        times = list(rows.order_by("-created_at").values_list("created_at", flat=True)[:most])
+        lately = rows.filter(created_at__gt=now - within).order_by("-created_at")
+        times = list(lately.values_list("created_at", flat=True)[:most])
         if len(times) == most:
-            wait = ceil((times[-1] + SENDS_WITHIN - now) / timedelta(minutes=1))
             raise TooManyCodes(
                 f"{most} codes were sent {where} of late. The last one counts; another can be "
-                f"sent in {wait} minute{'s' if wait > 1 else ''}."
+                f"sent in {_in_words(times[-1] + within - now)}."
             )
+
+
+def _in_words(time: timedelta) -> str:
+    unit, name = (HOUR, "hour") if time > 2 * HOUR else (HOUR / 60, "minute")
+    count = ceil(time / unit)
+    return f"{count} {name}{'s' if count > 1 else ''}"
 
 
 def _message(method: ContactMethod, code: str, now: datetime) -> Notification:

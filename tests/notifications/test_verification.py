@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from incidents.models import Incident
@@ -14,6 +15,8 @@ from notifications.services.outbox import PageRequest, queue_pages
 from notifications.services.preferences import add_contact_method, add_rule
 from notifications.services.verification import (
     LIFETIME,
+    MAX_SENDS_A_DAY,
+    MAX_SENDS_OF_PERSON_A_DAY,
     MAX_TRIES,
     TooManyCodes,
     delete_unverified,
@@ -221,6 +224,36 @@ def test_removing_the_address_does_not_forget_how_often_codes_were_sent(bob: Use
     with pytest.raises(TooManyCodes):
         add(bob)
     assert not bob.contact_methods.exists()
+
+
+def test_nobody_is_flooded_with_codes_by_several_people_or_channels(bob: User):
+    for _ in range(2):
+        for channel in ("sms", "voice"):
+            add(bob, channel).delete()
+    for person in UserFactory.create_batch(3):
+        for _ in range(3):
+            if Notification.objects.filter(address=NUMBER).count() < MAX_SENDS_A_DAY:
+                add(person).delete()
+
+    with pytest.raises(TooManyCodes):
+        add(UserFactory(), "whatsapp")
+    with time_machine.travel(now() + timedelta(days=1, minutes=1)):
+        add(UserFactory(), "whatsapp")
+
+
+def test_one_person_is_sent_so_many_codes_a_day_to_whatever_numbers(bob: User):
+    an_hour_ago = now() - timedelta(hours=1)
+    Notification.objects.bulk_create(
+        Notification(
+            user=bob, channel="sms", address=f"{NUMBER}{number:02}", reason="verification",
+            subject="Code", cause=f"verify:{number}", created_at=an_hour_ago, due_at=an_hour_ago,
+        )
+        for number in range(MAX_SENDS_OF_PERSON_A_DAY - 1)
+    )  # fmt: skip
+    add(bob)
+
+    with pytest.raises(TooManyCodes, match="for you of late.* in 23 hours"):
+        add(bob, address="+4366412345678")
 
 
 def test_nobody_verifies_the_address_of_somebody_else(bob: User, alice: User):
