@@ -9,6 +9,7 @@ from incidents.models import Incident
 from incidents.selectors import get_incident_to_act_on_for
 from notifications.links import SignedAnswer, read_answer
 from notifications.models import Notification
+from notifications.models.preferences import Channel
 from notifications.services.answers import Action, Answer, act
 from opsknight.errors import NotAllowed, NotFound, OpsKnightError
 from opsknight.models import User
@@ -44,14 +45,14 @@ def find_link_target(*, token: str, now: datetime) -> LinkTarget:
     """What a link stands for; changes nothing.
 
     A link acts as whom it was sent to, whoever holds it. It dies after 7 days, with the person's
-    account, with the removal of the address that it went to, and when the person may not act on
-    the incident any more. A message in the sandbox went to nobody: its links are dead.
+    account, when the address that it went to is removed or another's, and when the person may not
+    act on the incident any more. A message in the sandbox went to nobody: its links are dead.
 
     Raises NotFound for a forged token, before any query, and AnswerLinkUnusable.
     """
     answer = read_answer(token)
-    rows = Notification.objects.select_related("user")
-    row = rows.filter(pk=answer.notification_id).first()
+    rows = Notification.objects.select_related("user", "contact_method")
+    row = rows.defer("contact_method__secret").filter(pk=answer.notification_id).first()
     if row is None or row.user is None or row.incident_id is None or not _is_alive(row, now):
         raise AnswerLinkUnusable(GONE)
     incidents = tuple(_incidents(row.user, _incident_ids(row, answer)))
@@ -84,8 +85,12 @@ def _is_alive(row: Notification, now: datetime) -> bool:
         return False
     if (row.finished_at or row.due_at) + LIFETIME <= now:
         return False
-    is_account_address = row.user is not None and row.address == row.user.email
-    return row.contact_method_id is not None or is_account_address
+    method = row.contact_method
+    if method is None:
+        return row.user is not None and row.address == row.user.email
+    # A browser keeps its messages when its push service moves it.
+    is_there = method.channel == Channel.PUSH or method.address == row.address
+    return is_there and method.user_id == row.user_id
 
 
 def answer_link(*, target: LinkTarget, now: datetime) -> list[Answer]:

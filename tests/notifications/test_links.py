@@ -264,6 +264,22 @@ def test_a_link_dies_with_the_removal_of_its_address(
     assert (alive, client.post(path_of(page)).status_code) == (200, 410)
 
 
+@pytest.mark.parametrize("change", ["address", "person"])
+def test_a_link_dies_when_its_address_is_changed_or_given_to_another(
+    client: Client, incident: Incident, carol: User, bob: User, change: str
+) -> None:
+    incident.participants.create(user=carol)
+    method: ContactMethod = ContactMethodFactory(user=carol, address="lost@example.com")
+    page = NotificationFactory(
+        incident=incident, user=carol, contact_method=method, address=method.address
+    )
+    values = {"address": {"address": "new@example.com"}, "person": {"user": bob}}
+    ContactMethod.objects.filter(pk=method.pk).update(**values[change])
+
+    assert client.post(path_of(page)).status_code == 410
+    assert status_of(incident) == Status.TRIGGERED
+
+
 def test_a_link_dies_when_the_account_gets_another_address(
     client: Client, page: Notification, carol: User
 ) -> None:
