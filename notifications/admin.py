@@ -22,6 +22,7 @@ from notifications.models import (
     Notification,
     NotificationRule,
     PagingPreferences,
+    VerificationCode,
 )
 from notifications.models.preferences import Channel
 from notifications.provider_admin import ProviderAdmin
@@ -74,12 +75,15 @@ class ContactMethodAdmin(AuditedModelAdmin):
         """
         if not change and obj.channel == Channel.WEBHOOK:
             obj.secret = secrets.token_urlsafe(32)
-        if not change or {"user", "channel", "address"} & set(form.changed_data):
+        is_moved = not change or {"user", "channel", "address"} & set(form.changed_data)
+        if is_moved:
             is_free = not needs_code(obj.user, obj.channel, obj.address)
             obj.verified_at = timezone.now() if is_free and obj.channel in ADDABLE else None
         if obj.enabled:
             obj.broken_reason = ""
         super().save_model(request, obj, form, change)
+        if is_moved:  # a code that went to the old address proves nothing of the new one
+            VerificationCode.objects.filter(contact_method=obj).delete()
 
 
 @admin.register(Destination)
@@ -203,5 +207,7 @@ class NotificationAdmin(ReadOnlyAdmin):
 
     @admin.display(description="text")
     def text_shown(self, row: Notification) -> str:
-        """What it says; not a code, which would prove that its reader has the address."""
-        return MASK if row.reason == Notification.Reason.VERIFICATION else row.text
+        """What it says; not a code, which would prove that its reader has the address, and not
+        the titles of a digest, among which those of private incidents are."""
+        hidden = (Notification.Reason.VERIFICATION, Notification.Reason.DIGEST)
+        return MASK if row.reason in hidden else row.text

@@ -13,6 +13,8 @@ from notifications.models import (
     PagingPreferences,
 )
 from notifications.services.preferences import add_contact_method
+from notifications.services.verification import enter_code
+from opsknight.errors import InvalidInput
 from opsknight.models import AuditEntry, User
 from tests.factories import (
     ContactMethodFactory,
@@ -148,6 +150,33 @@ def test_another_address_has_to_be_verified_anew(alice: User):
 
     method.refresh_from_db()
     assert (was_usable, method.address, method.is_usable) == (True, "other@home.example", False)
+
+
+def test_a_code_that_went_to_the_old_address_does_not_prove_the_new_one(alice: User):
+    method = add_contact_method(
+        user=alice, channel="sms", address="+436641234567", now=timezone.now()
+    )
+    code = Notification.objects.get(reason="verification").text[:6]
+    url = reverse("admin:notifications_contactmethod_change", args=[method.pk])
+    form = {"user": alice.pk, "channel": "sms", "enabled": "on", "address": "+436649999999"}
+
+    browser(alice).post(url, form)
+    with pytest.raises(InvalidInput):
+        enter_code(user=alice, pk=method.pk, code=code, now=timezone.now())
+
+    method.refresh_from_db()
+    assert (method.address, method.is_verified) == ("+436649999999", False)
+
+
+def test_nobody_reads_here_what_the_digests_of_others_name(alice: User, bob: User):
+    row = NotificationFactory(
+        incident=None, user=bob, reason="digest", subject="1 incident", text="#7 Merger leaked"
+    )
+
+    page = browser(alice).get(reverse("admin:notifications_notification_change", args=[row.pk]))
+
+    assert page.status_code == 200
+    assert "Merger leaked" not in page.content.decode()
 
 
 def test_nobody_reads_the_codes_of_others_here(alice: User, bob: User):
