@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
+from notifications.channels.email import one_line
 from notifications.models import ContactMethod, Notification
 from notifications.models.preferences import (
     MAX_ADDRESS_LENGTH,
@@ -28,6 +29,7 @@ from opsknight.models import User
 from opsknight.services.audit import record_change
 
 AUTH_BYTES = 16  # RFC 8291, section 3.2
+MAX_KEY_LENGTH = 100  # padded without end, it would still be a key
 DEFAULT_LABEL = "Browser"
 
 
@@ -65,7 +67,7 @@ def subscribe_browser(
             user=user,
             channel=Channel.PUSH,
             address=subscription.endpoint,
-            label=label.strip()[:100] or DEFAULT_LABEL,
+            label=one_line(label)[:100] or DEFAULT_LABEL,
             secret=subscription.secret,
             now=now,
             ip=ip,
@@ -100,7 +102,8 @@ def move_subscription(*, old: Subscription, new: Subscription) -> None:
         twins = ContactMethod.objects.filter(user=method.user_id, address=new.endpoint)
         twins.filter(channel=Channel.PUSH).exclude(pk=method.pk).delete()
         method.address, method.secret = new.endpoint, new.secret
-        method.enabled, method.broken_reason = True, ""
+        if method.is_broken:  # and not where its person switched it off
+            method.enabled, method.broken_reason = True, ""
         method.save(update_fields=["address", "secret", "enabled", "broken_reason"])
         record_change(actor=None, action="contact_method.moved", entity=method)
         waiting = Notification.objects.filter(state=Notification.State.PENDING)
@@ -124,7 +127,8 @@ def _check(subscription: Subscription) -> None:
         fields["endpoint"] = ["This is no address of a push service."]
     if not _is_point(subscription.p256dh):
         fields["p256dh"] = ["This is no public key of a browser."]
-    if len(_decoded(subscription.auth)) != AUTH_BYTES:
+    is_bounded = len(subscription.auth) <= MAX_KEY_LENGTH
+    if not is_bounded or len(_decoded(subscription.auth)) != AUTH_BYTES:
         fields["auth"] = [f"This must be {AUTH_BYTES} bytes in base64url."]
     if fields:
         raise InvalidInput("The browser sent something else than a subscription.", fields=fields)
@@ -141,6 +145,8 @@ def _is_endpoint(endpoint: str) -> bool:
 
 
 def _is_point(key: str) -> bool:
+    if len(key) > MAX_KEY_LENGTH:
+        return False
     try:
         ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), _decoded(key))
     except ValueError:

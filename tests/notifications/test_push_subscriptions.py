@@ -19,6 +19,7 @@ from notifications.models import ContactMethod, Notification, NotificationRule
 from notifications.push_receipts import receipt_url
 from notifications.services.delivery import deliver_due
 from notifications.services.outbox import PageRequest, queue_pages
+from notifications.services.preferences import disable_contact_method
 from notifications.services.push_subscriptions import mark_of
 from opsknight.models import AuditEntry, User
 from tests.factories import ContactMethodFactory, NotificationRuleFactory
@@ -149,6 +150,7 @@ def test_who_knows_only_the_endpoint_takes_no_browser_over(
         {"auth": ""},
         {"auth": "AAAA"},
         {"auth": "!" * 22},
+        {"auth": "A" * 22 + "=" * 100},
     ],
 )
 def test_what_is_no_subscription_is_refused(bob: User, browser: Browser, changes: dict[str, str]):
@@ -329,6 +331,18 @@ def test_pages_follow_a_browser_whose_address_changed(
     assert method.rules.count() == 2
     assert row.state == "sent"
     assert len(fresh.shown) == 1
+
+
+def test_a_browser_that_its_person_switched_off_stays_so_when_it_moves(
+    bob: User, service: PushService, browser: Browser, settings: Settings
+):
+    subscribe(bob, browser)
+    (method,) = methods_of(bob)
+    disable_contact_method(user=bob, pk=method.pk)
+
+    move(browser.subscription, service.subscribe(settings.VAPID_PUBLIC_KEY).subscription)
+
+    assert not methods_of(bob)[0].enabled
 
 
 def test_who_has_not_the_keys_moves_no_browser(
