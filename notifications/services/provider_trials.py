@@ -16,7 +16,7 @@ from notifications.services.accounts import all_accounts, config_of
 from opsknight.encryption import CannotDecrypt
 from opsknight.errors import Conflict, InvalidInput, NotFound
 from opsknight.models import User
-from opsknight.services.audit import record_event
+from opsknight.services.audit import record_event, without_path
 
 # Addresses that nobody can type in: made by a browser, or none at all.
 UNTYPED_CHANNELS = frozenset({Channel.PUSH, Channel.IN_APP})
@@ -73,7 +73,10 @@ def try_account(
         actor=actor,
         action="provider.tested",
         label=config.name,
-        changes={"address": [None, address], "answer": [None, answer.text]},
+        changes={
+            "address": [None, without_path(address) if "://" in address else address],
+            "answer": [None, answer.text],
+        },
         ip=ip,
     )
     return answer

@@ -292,6 +292,15 @@ def test_a_test_is_audited(alice: User, service: resend.Resend):
     assert entry.changes["answer"] == [None, "Resend answered 503."]
 
 
+def test_the_log_names_no_token_of_an_address_that_was_tried(alice: User):
+    config = ProviderConfig("built-in:webhook", "webhook", "Webhook", {})
+
+    try_account(config=config, channel="webhook", address="http://127.0.0.1:9/s3cret", actor=alice)
+
+    entry = AuditEntry.objects.get(action="provider.tested")
+    assert entry.changes["address"] == [None, "http://127.0.0.1/…"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -1,5 +1,8 @@
 """Mail services report what became of mails: signed, or refused."""
 
+import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -247,6 +250,19 @@ def test_a_forged_or_old_event_of_resend_changes_nothing(
     assert post("resend", body, headers) == 403
 
     assert state_of(sent) == State.SENT
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_é"], ids=["nothing", "no ascii"])
+def test_a_secret_of_resend_that_is_none_lets_nobody_sign(
+    settings: Settings, sent: Notification, secret: str
+):
+    settings.PROVIDERS_FROM_ENV = {"resend": {"api_key": "x", "webhook_secret": secret}}
+    stamp = str(int(timezone.now().timestamp()))
+    signature = hmac.digest(b"", f"msg_1.{stamp}.".encode() + b"{}", hashlib.sha256)
+    headers = {"svix-id": "msg_1", "svix-timestamp": stamp}
+    headers["svix-signature"] = f"v1,{base64.b64encode(signature).decode()}"
+
+    assert post("resend", b"{}", headers) == 403
 
 
 def test_one_of_several_signatures_is_enough_while_a_secret_is_changed(

@@ -11,10 +11,17 @@ from django.test import Client
 from django.test.testcases import LiveServerThread
 from django.utils import timezone
 from pytest_django import Settings
+from twilio.request_validator import RequestValidator
 
 from bench.stand_ins.twilio import Twilio, post_over_http
 from incidents.models import Incident
-from notifications.models import ContactMethod, DeliveryAttempt, InboundReply, Notification
+from notifications.models import (
+    ContactMethod,
+    DeliveryAttempt,
+    InboundReply,
+    Notification,
+    Provider,
+)
 from notifications.services.delivery import deliver_due
 from opsknight.models import User
 from tests.factories import IncidentFactory
@@ -287,6 +294,19 @@ def test_without_an_account_nobody_is_believed(twilio: Twilio, settings: Setting
     form = {"AccountSid": twilio.account_sid, "MessageSid": "SM1", "MessageStatus": "failed"}
 
     assert twilio.tell(STATUS_URL, form)[0] == 403
+
+
+def test_an_account_without_a_token_believes_nobody(twilio: Twilio, settings: Settings):
+    settings.PROVIDERS_FROM_ENV = {}
+    Provider.objects.create(
+        kind="twilio",
+        name="Half",
+        settings={"account_sid": twilio.account_sid, "from": "+15550100"},
+    )
+    form = {"AccountSid": twilio.account_sid, "From": "+15550101", "Body": "STOP"}
+    signature = RequestValidator("").compute_signature(REPLIES_URL, form)
+
+    assert post_to_us(REPLIES_URL, form, {"X-Twilio-Signature": signature})[0] == 403
 
 
 def test_a_body_that_is_no_form_is_refused(client: Client):

@@ -4,7 +4,6 @@ https://docs.svix.com/receiving/verifying-payloads/how-manual
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -57,7 +56,9 @@ def _is_signed(request: HttpRequest, secret: str, now: datetime) -> bool:
         return False
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"))
-    except binascii.Error:
+    except ValueError:  # also of letters that are no ASCII
+        return False
+    if not key:
         return False
     number = request.headers.get("svix-id", "")
     signed = f"{number}.{stamp}.".encode() + request.body

@@ -57,7 +57,7 @@ def signed(
 
 
 def _signed_by(request: HttpRequest, account: ProviderConfig) -> bool:
-    if request.POST.get("AccountSid") != account["account_sid"]:
+    if not account["auth_token"] or request.POST.get("AccountSid") != account["account_sid"]:
         return False
     address = f"{settings.PUBLIC_URL}{request.get_full_path()}"
     signature = request.headers.get("X-Twilio-Signature", "")
