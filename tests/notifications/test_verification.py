@@ -252,7 +252,7 @@ def test_one_person_is_sent_so_many_codes_a_day_to_whatever_numbers(bob: User):
     )  # fmt: skip
     add(bob)
 
-    with pytest.raises(TooManyCodes, match="for you of late.* in 23 hours"):
+    with pytest.raises(TooManyCodes, match=r"for you of late.* in 23 hours"):
         add(bob, address="+4366412345678")
 
 
