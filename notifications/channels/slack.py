@@ -106,7 +106,7 @@ def card(
     """
     word, colour = LOOKS[shown]
     facts = f"{escaped(incident.service_name)} · {incident.urgency} urgency"
-    blocks: list[Block] = [_context(facts, escaped(said), repeated)]
+    blocks: list[Block] = [_context(facts, escaped(_cut(said, MAX_TITLE_LENGTH)), repeated)]
     description = incident.description.strip()
     if shown != "resolved" and description:
         cut = _cut(description, MAX_DESCRIPTION_LENGTH)
@@ -202,8 +202,8 @@ def _notice(page: Page) -> tuple[str, list[dict[str, Any]]]:
     notice = page.notice
     assert notice is not None  # noqa: S101 — a page is about an incident or a notice
     lines = [escaped(line) for line in notice.text.splitlines()]
-    text = _cut("\n".join(lines), MAX_TEXT_LENGTH)
     link = f"\n<{notice.url}|Open in OpsKnight>" if notice.url else ""
+    text = _cut("\n".join(lines), MAX_TEXT_LENGTH - len(link))
     body = f"{text}{link}".strip() or escaped(notice.subject)
     blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=body))]
     if repeated := _repeated(page):

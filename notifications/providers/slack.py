@@ -1,16 +1,17 @@
 """Slack by a bot: channels, direct messages, threads, edits, and the members of user groups."""
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from notifications.channels.base import EDIT_SECONDS, DeliveryError, Message, Posted
+from notifications.channels.base import EDIT_SECONDS, SEND_SECONDS, DeliveryError, Message, Posted
 from notifications.channels.slack import without_buttons
 from notifications.models import Notification
 from notifications.models.preferences import is_user_group
 from notifications.providers.base import Field, Provider, ProviderConfig, Sent
-from notifications.providers.slack_api import call_slack
+from notifications.providers.slack_api import NO_LAYOUT, NO_THREAD, SlackError, call_slack
 
 BROADCAST, THREAD_ONLY = "broadcast", "thread"
 
@@ -69,8 +70,12 @@ class SlackProvider(Provider):
             "unfurl_media": "false",
             **_thread(config, message),
         }
-        answer = call_slack(config, "chat.postMessage", arguments)
+        answer = _post(config, arguments)
         posted = Posted(config.key, str(answer.get("channel", "")), str(answer.get("ts", "")))
+        if not posted.place or not posted.message_id:
+            raise DeliveryError(
+                "Slack answered without a message.", may_have_arrived=True, provider_is_down=True
+            )
         return Sent(
             message_id=f"{posted.place}:{posted.message_id}",
             state=Notification.State.DELIVERED,
@@ -87,6 +92,26 @@ class SlackProvider(Provider):
             "attachments": _attachments(config, message.data["attachments"]),
         }
         call_slack(config, "chat.update", arguments, seconds=EDIT_SECONDS)
+
+
+def _post(config: ProviderConfig, arguments: dict[str, str]) -> dict[str, Any]:
+    """Post, a second time without what Slack refused: a page in plain words is better than none."""
+    started = time.monotonic()
+    try:
+        return call_slack(config, "chat.postMessage", arguments)
+    except SlackError as error:
+        plainer = _without_refused(arguments, error.code)
+        if plainer == arguments:
+            raise
+    left = max(SEND_SECONDS - (time.monotonic() - started), 1.0)
+    return call_slack(config, "chat.postMessage", plainer, seconds=left)
+
+
+def _without_refused(arguments: dict[str, str], code: str) -> dict[str, str]:
+    if code in NO_THREAD:
+        alone = ("thread_ts", "reply_broadcast")
+        return {name: value for name, value in arguments.items() if name not in alone}
+    return arguments | {"attachments": "[]"} if code in NO_LAYOUT else arguments
 
 
 def _attachments(config: ProviderConfig, attachments: Sequence[dict[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from notifications.channels.base import SEND_SECONDS, DeliveryError
 from notifications.providers import http
 from notifications.providers.answers import patience
+from notifications.providers.api_errors import unclear_answer
 from notifications.providers.base import ProviderConfig
 
 # Ours is not to be used any more: every message by this account fails, another may do.
@@ -24,6 +25,9 @@ REVOKED = {
     "ekm_access_denied": "The Slack workspace suspended the bot's access.",
     "team_access_not_granted": "The bot may not use this Slack workspace.",
     "enterprise_is_restricted": "The bot may not use this Slack workspace.",
+    "access_denied": "The bot may not use this Slack workspace.",
+    "not_allowed_token_type": "This is no token of a bot.",
+    "accesslimited": "The bot's token is limited to other addresses.",
 }
 AWAY = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
@@ -50,6 +54,25 @@ REFUSED = {
     "cant_update_message": "The message is not the bot's.",
     "edit_window_closed": "The message is too old to be edited.",
 }
+# The message that is answered was deleted, or cannot be answered: it can be said beside it.
+NO_THREAD = frozenset({"thread_not_found", "message_not_found", "cannot_reply_to_message"})
+# Our layout does not please: the words alone will do.
+NO_LAYOUT = frozenset(
+    {
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "invalid_attachments",
+        "msg_blocks_too_long",
+        "attachment_payload_limit_exceeded",
+        "too_many_attachments",
+    }
+)
+
+
+class SlackError(DeliveryError):
+    """An error that Slack gave a name."""
+
+    code = ""
 
 
 def call_slack(
@@ -75,27 +98,35 @@ def call_slack(
     if answer.status == 429:
         raise error_of("ratelimited", answer.retry_after)
     body = answer.json
-    if not 200 <= answer.status < 300 or not isinstance(body, dict):
+    if not 200 <= answer.status < 300:
         raise DeliveryError(f"Slack answered {answer.status}.", provider_is_down=True)
+    if not isinstance(body, dict):
+        raise unclear_answer(answer, who="Slack")
     if body.get("ok") is not True:
         raise error_of(str(body.get("error", "")), answer.retry_after)
     return body
 
 
-def error_of(code: str, retry_after: str = "") -> DeliveryError:
+def error_of(code: str, retry_after: str = "") -> SlackError:
     """What an error of Slack's means for a message."""
+    error = _meaning(code, retry_after)
+    error.code = code
+    return error
+
+
+def _meaning(code: str, retry_after: str) -> SlackError:
     if code in REVOKED:
-        return DeliveryError(REVOKED[code], provider_is_down=True)
+        return SlackError(REVOKED[code], provider_is_down=True)
     if code in AWAY:
-        return DeliveryError("Slack has a problem of its own.", provider_is_down=True)
+        return SlackError("Slack has a problem of its own.", provider_is_down=True)
     if code in SLOW_DOWN:
-        return DeliveryError(
+        return SlackError(
             "Slack asks for patience.", retry_after=patience(retry_after), provider_is_down=True
         )
     if code in DEAD:
-        return DeliveryError(DEAD[code], permanent=True, breaks_address=True)
+        return SlackError(DEAD[code], permanent=True, breaks_address=True)
     known = "".join(c for c in code[:60] if c.isascii() and (c.isalnum() or c == "_"))
-    return DeliveryError(
+    return SlackError(
         REFUSED.get(code, f"Slack refused the message: {known or 'no reason given'}."),
         permanent=True,
     )

@@ -1,6 +1,5 @@
 """What errors of Slack mean for pages and edits."""
 
-import json
 from datetime import timedelta
 from threading import Thread
 
@@ -13,21 +12,23 @@ from bench.stand_ins.server import Reply, json_reply
 from bench.stand_ins.slack import SlackStandIn
 from incidents.models import Incident
 from incidents.services.lifecycle import acknowledge_incidents, resolve_incidents
+from notifications.channels import CHANNELS
+from notifications.channels.base import Notice
+from notifications.holds import forget_holds
 from notifications.models import (
     DeliveryAttempt,
     Destination,
     Notification,
     PostedMessage,
 )
-from notifications.models import Provider as Account
 from notifications.services.post_edits import MAX_FAILURES, edit_posts
 from opsknight.models import User
 from tests.factories import IncidentFactory
+from tests.notifications.sending import notice_of
 from tests.notifications.slack import (
     ROOM,
     edit_now,
     page_place,
-    running_slack,
 )
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +70,40 @@ def test_a_failing_slack_is_classified(
         assert page.due_at - timezone.now() > timedelta(seconds=waits * 0.6)
 
 
+@pytest.mark.parametrize("code", ["cannot_reply_to_message", "invalid_blocks"])
+def test_what_slack_refuses_of_a_message_is_left_out(
+    slack: SlackStandIn, room: Destination, incident: Incident, code: str
+):
+    page_place(incident, room)
+    if code == "invalid_blocks":
+        incident = IncidentFactory(title="Disk full")
+    slack.faults.append(json_reply({"ok": False, "error": code}))
+
+    page = page_place(incident, room, step=1)
+
+    assert page.state == State.DELIVERED
+    assert slack.posts[-1].thread_ts == ""
+    assert slack.posts[-1].attachments == []
+    assert f"#{incident.pk}" in slack.posts[-1].text
+
+
+@pytest.mark.parametrize("answer", [b"<html>no API</html>", b'{"ok": true}'])
+def test_an_answer_that_cannot_be_understood_may_hide_a_message(
+    slack: SlackStandIn, room: Destination, incident: Incident, answer: bytes
+):
+    slack.faults.append(Reply(200, answer))
+
+    assert page_place(incident, room).maybe_duplicate
+
+
+def test_a_long_notice_stays_within_what_slack_takes():
+    notice = Notice("Long", "x" * 5000, f"/schedules/{'y' * 300}/", {})
+
+    message = CHANNELS["slack"].render([notice_of("slack", ROOM, notice)])
+
+    assert len(message.data["attachments"][0]["blocks"][0]["text"]["text"]) <= 3000
+
+
 def test_an_answer_that_was_lost_marks_the_repetition(
     slack: SlackStandIn, room: Destination, incident: Incident
 ):
@@ -104,37 +139,6 @@ def test_a_channel_that_is_gone_is_switched_off(
     assert room.is_broken == is_broken
 
 
-def test_a_revoked_token_is_shown_and_the_next_workspace_is_asked(
-    slack: SlackStandIn, room: Destination, incident: Incident
-):
-    slack.is_revoked = True
-    with running_slack() as other:
-        Account.objects.create(
-            kind="slack",
-            name="Second workspace",
-            settings={"api_url": other.api_url},
-            secrets=json.dumps({"bot_token": other.token}),
-            position=1,
-        )
-        Account.objects.create(
-            kind="slack",
-            name="First workspace",
-            settings={"api_url": slack.api_url},
-            secrets=json.dumps({"bot_token": slack.token}),
-        )
-
-        page = page_place(incident, room)
-
-        assert [post.room for post in other.posts] == [ROOM]
-    attempts = page.delivery_attempts.order_by("pk")
-    assert [(a.provider, a.detail) for a in attempts] == [
-        ("First workspace", "The Slack workspace revoked the bot's token."),
-        ("Second workspace", "ok"),
-    ]
-    room.refresh_from_db()
-    assert (page.state, room.enabled) == (State.DELIVERED, True)
-
-
 def test_with_the_only_token_revoked_the_page_waits_and_says_why(
     slack: SlackStandIn, room: Destination, incident: Incident
 ):
@@ -159,6 +163,7 @@ def test_an_edit_that_must_wait_is_tried_again(
     assert (post.shown, post.edits_failed) == ("triggered", 0)
     assert post.edit_at is not None
     assert post.edit_at > timezone.now() + timedelta(seconds=25)
+    forget_holds()
     edit_now()
 
     assert slack.posts[0].text.startswith("*Resolved*")
