@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from notifications.bundling import bundle_id
 from notifications.channels.base import Channel, DeliveryError, Message, Page
 from notifications.channels.words import Words, words_of
 from notifications.links import LinkAction, answer_url
@@ -55,7 +56,7 @@ class PushChannel(Channel):
             data={
                 "ttl": TTL_SECONDS[urgency],
                 "urgency": URGENCIES[urgency],
-                "topic": _tag_of(page, words),
+                "topic": _tag_of(pages, words),
             },
             secret=_keys_of(page),
         )
@@ -72,7 +73,7 @@ def payload_of(pages: Sequence[Page], words: Words) -> dict[str, Any]:
         "title": words.title[:MAX_TITLE_LENGTH],
         "body": body[:MAX_BODY_LENGTH],
         "url": words.url,
-        "tag": _tag_of(pages[0], words),
+        "tag": _tag_of(pages, words),
         "urgent": _urgency_of(pages) == "high",
         "actions": _actions_of(pages, words),
         "receipt": receipt_url(pages[0].idempotency_key),
@@ -101,13 +102,15 @@ def _actions_of_several(pages: Sequence[Page], words: Words) -> list[dict[str, s
     return actions
 
 
-def _tag_of(page: Page, words: Words) -> str:
-    """At most 32 letters of the URL-safe alphabet (RFC 8030, section 5.4)."""
+def _tag_of(pages: Sequence[Page], words: Words) -> str:
+    """At most 32 letters of the URL-safe alphabet (RFC 8030, section 5.4).
+
+    A later message about an incident replaces the earlier one. One about several replaces only its
+    own repetition: others of the service tell of other incidents.
+    """
     if len(words.incidents) == 1:
         return f"incident-{words.incidents[0].id}"
-    if words.incidents:
-        return f"service-{words.incidents[0].service_id}"
-    return page.idempotency_key.hex
+    return bundle_id(pages).hex
 
 
 def _urgency_of(pages: Sequence[Page]) -> str:

@@ -22,7 +22,7 @@ from notifications.providers.user_urls import post_message
 SIGNED_SECONDS = 12 * 3600
 MAX_ANSWER_BYTES = 4096
 # How push services say that a browser subscribed with another key than ours.
-OTHER_KEY = ("mismatch", "do not correspond", "public key")
+OTHER_KEY = ("mismatch", "do not correspond", "public key")  # Apple with 400, others with 40[13]
 
 
 class WebPushProvider(Provider):
@@ -110,9 +110,9 @@ def _check(answer: Answer) -> None:
             permanent=True,
             breaks_address=True,
         )
-    if answer.status in (401, 403):
-        text = answer.body.decode(errors="replace").lower()
-        is_other_key = any(hint in text for hint in OTHER_KEY)
+    text = answer.body.decode(errors="replace").lower()
+    is_other_key = any(hint in text for hint in OTHER_KEY)
+    if answer.status in (401, 403) or (answer.status == 400 and is_other_key):
         what = "The browser subscribed with another key: subscribe again."
         raise DeliveryError(
             what if is_other_key else f"The push service refuses our signature ({answer.status}).",

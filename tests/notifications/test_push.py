@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from pytest_django import Settings
 
 from bench.stand_ins.push import Browser, PushService
 from bench.stand_ins.server import Reply, json_reply
+from notifications.channels import CHANNELS
 from notifications.channels.base import DeliveryError, Notice, Page
 from notifications.channels.push import PushChannel
 from notifications.links import read_answer
@@ -172,6 +174,27 @@ def test_a_browser_of_another_key_has_to_subscribe_again(service: PushService):
 
     assert error.breaks_address
     assert str(error) == "The browser subscribed with another key: subscribe again."
+
+
+def test_apple_says_with_400_that_a_browser_has_another_key(browser: Browser, service: PushService):
+    service.faults.append(json_reply({"reason": "VapidPkHashMismatch"}, 400))
+
+    assert failure(browser).breaks_address
+
+
+def test_a_message_about_several_incidents_does_not_replace_one_about_others():
+    pages = [
+        replace(page, idempotency_key=uuid4())
+        for page in several(page_of("push", "https://push.example.com/1"), 6)
+    ]
+
+    first, second, again = (
+        CHANNELS["push"].render(some).data["topic"] for some in (pages[:3], pages[3:], pages[:3])
+    )
+
+    assert first != second
+    assert first == again
+    assert max(len(first), len(second)) <= 32
 
 
 def test_a_refused_signature_switches_nobody_off(browser: Browser, service: PushService):
