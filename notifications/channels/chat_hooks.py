@@ -38,7 +38,9 @@ class ChatHookChannel(Channel):
             address=address,
             subject=words.title,
             text=words.plain,
-            raw=json.dumps(self.body(words, pages), separators=(",", ":")).encode(),
+            raw=json.dumps(
+                self.body(words, pages), ensure_ascii=False, separators=(",", ":")
+            ).encode(),  # Teams takes 28 KB, and an escaped letter has up to twelve bytes
             headers=dict(HEADERS),
             data={"incident": only},
         )

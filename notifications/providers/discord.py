@@ -27,16 +27,28 @@ class DiscordProvider(ChatHookProvider):
         return replace(message, address=urlunsplit(parts._replace(query=query, fragment="")))
 
     def check(self, answer: Answer) -> str:
-        """A stored message has an id. How long to wait is in the body of a 429, in seconds."""
+        """A stored message has an id. How long to wait after a 429 is said in several places.
+
+        The number in the body was one of milliseconds before version 8 of the API, which an address
+        may name or not; the header is always in seconds.
+        """
         document = document_of(answer)
         if answer.status == 429:
-            wait = _wait_of(document.get("retry_after"))
+            wait = _wait_of(_number(answer.headers.get("x-ratelimit-reset-after", "")))
+            wait = _wait_of(document.get("retry_after")) if wait is None else wait
             if wait is not None:
                 raise DeliveryError("Answered 429.", retry_after=wait)
         check_answer(answer.status, answer.headers.get("retry-after", ""))
         if "id" not in document:
             raise DeliveryError("Discord answered without a message.", may_have_arrived=True)
         return str(document["id"])
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _wait_of(seconds: object) -> timedelta | None:

@@ -161,7 +161,8 @@ def _failure(answer: ApiAnswer, document: Mapping[str, Any], description: str) -
         # The token is wrong or was revoked: no chat is to blame.
         return DeliveryError(f"{text}. Check the bot's token.", provider_is_down=True)
     if status >= 500 or status < 400:
-        return DeliveryError(text, provider_is_down=True)
+        is_unclear = status < 400 and document.get("ok") is not False
+        return DeliveryError(text, may_have_arrived=is_unclear, provider_is_down=True)
     if status in TRANSIENT_STATUSES:
         # Of this chat, as a rule: a bot may write more to all chats than to one.
         return DeliveryError(text, retry_after=_patience(parameters.get("retry_after")))

@@ -10,7 +10,8 @@ from pytest_django import Settings
 
 from bench.stand_ins.chats import Discord, GoogleChat, Teams, rate_limited
 from bench.stand_ins.server import Reply, StandIn, json_reply
-from notifications.channels.base import DeliveryError, Event, Notice
+from notifications.channels import CHANNELS
+from notifications.channels.base import DeliveryError, Event, Notice, Page
 from notifications.models import Notification
 from tests.notifications.sending import carry, notice_of, page_to_place, several
 
@@ -234,6 +235,29 @@ def test_discord_says_in_the_body_how_long_to_wait(discord: Discord):
 
     assert caught.value.retry_after == timedelta(seconds=1.5)
     assert not caught.value.permanent
+
+
+def test_discord_s_header_is_always_in_seconds_and_its_number_is_not(discord: Discord):
+    headers = {"X-RateLimit-Reset-After": "1.25"}
+    discord.faults.append(Reply(429, b'{"retry_after": 1250}', headers))
+
+    with pytest.raises(DeliveryError) as caught:
+        carry("discord", page_to_place("discord", discord.address))
+
+    assert caught.value.retry_after == timedelta(seconds=1.25)
+
+
+def test_what_teams_takes_is_enough_for_the_longest_message_in_any_script():
+    long = page_to_place("teams", "https://example.com/hook", title="🔥" * 500)
+
+    message = CHANNELS["teams"].render(several_long(long))
+
+    assert len(message.raw) < 28 * 1024
+
+
+def several_long(page: Page) -> list[Page]:
+    assert page.incident is not None
+    return [replace(page, incident=replace(page.incident, id=n)) for n in range(1, 31)]
 
 
 @pytest.mark.parametrize("said", ["NaN", "1e999", '"soon"', "-1", "true", "null"])

@@ -214,6 +214,14 @@ def test_a_token_that_was_revoked_is_the_bots_fault(telegram: Telegram):
     assert "stale" not in str(caught.value)
 
 
+def test_a_success_that_means_nothing_may_hide_a_message(telegram: Telegram):
+    telegram.faults.append(Reply(200, b"<html>Welcome</html>"))
+
+    error = failure(telegram)
+
+    assert (error.may_have_arrived, error.permanent) == (True, False)
+
+
 def test_telegram_says_how_long_to_wait(telegram: Telegram):
     body = {"ok": False, "error_code": 429, "description": "Too Many Requests: retry after 8"}
     telegram.faults.append(json_reply(body | {"parameters": {"retry_after": 8}}, 429))
