@@ -4,13 +4,16 @@ https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send
 https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event
 """
 
+import time
 from collections.abc import Mapping
+from datetime import timedelta
 from email.utils import parseaddr
 from typing import Any
 from uuid import UUID
 
 from notifications.channels.base import DeliveryError, Message
 from notifications.channels.email import ascii_domain
+from notifications.providers.answers import MAX_PATIENCE
 from notifications.providers.api_errors import check_api_answer, plain_reason, unclear_answer
 from notifications.providers.base import Field, Provider, ProviderConfig, Receipt, Sent
 from notifications.providers.http import ApiAnswer, call
@@ -60,7 +63,11 @@ class SendGridProvider(Provider):
             json_body=_mail(message, idempotency_key),
         )
         said = answer.json if isinstance(answer.json, dict) else {}
-        check_api_answer(answer, who=WHO, reason=_reason(said))
+        try:
+            check_api_answer(answer, who=WHO, reason=_reason(said))
+        except DeliveryError as error:
+            error.retry_after = error.retry_after or _reset_of(answer)
+            raise
         if said.get("errors"):
             raise DeliveryError(f"{WHO} refuses the mail: {_reason(said)}", provider_is_down=True)
         if answer.status != 202:
@@ -93,6 +100,15 @@ def _reason(said: Mapping[str, Any]) -> str:
     errors = said.get("errors")
     first = errors[0] if isinstance(errors, list) and errors else errors
     return plain_reason(first.get("message") if isinstance(first, dict) else first)
+
+
+def _reset_of(answer: ApiAnswer) -> timedelta | None:
+    """SendGrid says when its minute ends, in seconds of the epoch, and not how long to wait."""
+    at = answer.headers.get("x-ratelimit-reset", "")
+    if answer.status != 429 or not at.isascii() or not at.isdigit():
+        return None
+    left = timedelta(seconds=int(at[:12]) - time.time())
+    return min(max(left, timedelta(seconds=1)), MAX_PATIENCE)
 
 
 def _accepted(answer: ApiAnswer) -> str:

@@ -114,6 +114,10 @@ def _check(answer: ApiAnswer) -> None:
     reason = plain_reason(said.get("message") or said.get("Message"))
     if name in ACCOUNT_ERRORS:
         raise DeliveryError(f"{WHO} refuses us: {name}. {reason}".strip(), provider_is_down=True)
+    if name == "MessageRejected" and "not verified" in reason:
+        # Our sender, or the reader of an account in the sandbox: another account may write to them.
+        text = f"{WHO} refuses the mail: {reason}"
+        raise DeliveryError(text, permanent=True, provider_is_down=True)
     raise refusal(answer, who=WHO, reason=f"{name}: {reason}" if name else reason)
 
 

@@ -83,6 +83,7 @@ def _transmit(connection: Connection, message: Message) -> Sent:
             f"The mail server refuses the address: {_reply(code, answer)}",
             permanent=code >= 500,
             breaks_address=_says_address_is_dead(code, answer),
+            provider_is_down=code == 421,  # the server closes; no address is to blame
         )
     replies = connection.replies
     try:
@@ -98,7 +99,9 @@ def _transmit(connection: Connection, message: Message) -> Sent:
         ) from error
     if code != 250:
         raise DeliveryError(
-            f"The mail server refuses the mail: {_reply(code, answer)}", permanent=code >= 500
+            f"The mail server refuses the mail: {_reply(code, answer)}",
+            permanent=code >= 500,
+            provider_is_down=code == 421,
         )
     return Sent(answer=_reply(code, answer)[:200])
 

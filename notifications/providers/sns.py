@@ -16,8 +16,17 @@ from notifications.providers.http import ApiAnswer
 
 WHO = "Amazon SNS"
 ACCOUNT_ERRORS = frozenset(
-    {"AuthorizationError", "Throttling", "ThrottledException", "UserError", "OptInRequired"}
+    {
+        "AuthorizationError",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "UserError",
+        "OptInRequired",
+    }
 )
+# Whose number it is concerns only its owner; errors are shown to everybody on the incident.
+_NUMBER = re.compile(r"\+?[0-9]{7,}")
 
 
 class SnsProvider(Provider):
@@ -91,10 +100,11 @@ def _check(answer: ApiAnswer) -> None:
     code = _element(answer, "Code")
     if 200 <= answer.status < 300 and not code:
         return
-    reason = plain_reason(_element(answer, "Message"))
+    reason = plain_reason(_NUMBER.sub("…", _element(answer, "Message")))
     if answer.status < 300 or code in ACCOUNT_ERRORS:
         raise DeliveryError(f"{WHO} refuses us: {code}. {reason}".strip(), provider_is_down=True)
-    if code.startswith("InvalidParameter") and "PhoneNumber" in reason:
+    is_opted_out = code.startswith("OptedOut") or "opted out" in reason.lower()
+    if is_opted_out or (code.startswith("InvalidParameter") and "PhoneNumber" in reason):
         raise DeliveryError(
             f"{WHO} refuses the number: {reason}", permanent=True, breaks_address=True
         )

@@ -200,6 +200,15 @@ def test_a_refused_mail_never_breaks_the_address(mailbox: Mailbox, answer: str, 
     assert (caught.value.permanent, caught.value.breaks_address) == (permanent, False)
 
 
+def test_a_server_that_closes_is_down_and_no_address_is_to_blame(mailbox: Mailbox):
+    mailbox.rcpt_answers = ["421 4.3.2 Shutting down"]
+
+    with pytest.raises(DeliveryError) as caught:
+        send()
+
+    assert (caught.value.provider_is_down, caught.value.permanent) == (True, False)
+
+
 def test_a_server_that_is_not_there_is_tried_again(settings: Settings):
     settings.EMAIL_URL = "smtp://127.0.0.1:1"
 

@@ -1,5 +1,6 @@
 """SendGrid, Resend, Amazon SES and SNS: calls to stand-ins, and what their refusals mean."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -237,6 +238,47 @@ def test_too_many_requests_are_believed_with_and_without_a_time(
 
     assert (error.provider_is_down, error.permanent) == (True, False)
     assert error.retry_after == (None if seconds is None else timedelta(seconds=seconds))
+
+
+@only("sendgrid")
+def test_sendgrid_says_when_its_minute_ends_and_not_how_long_to_wait(service: Service):
+    at = int(time.time()) + 40
+
+    error = service.refuse(Reply(429, b"{}", {"X-RateLimit-Reset": str(at)}))
+    nonsense = service.refuse(Reply(429, b"{}", {"X-RateLimit-Reset": "soon"}))
+
+    assert error.retry_after is not None
+    assert timedelta(seconds=35) < error.retry_after <= timedelta(seconds=40)
+    assert nonsense.retry_after is None
+
+
+@only("ses")
+def test_what_an_account_in_the_sandbox_may_not_send_another_account_may(service: Service):
+    said = {"message": "Email address is not verified. The following identities failed the check"}
+
+    error = service.refuse(json_reply(said, 400, x_amzn_errortype="MessageRejected"))
+
+    assert (error.provider_is_down, error.permanent, error.breaks_address) == (True, True, False)
+
+
+@only("sns")
+@pytest.mark.parametrize(
+    ("code", "message", "is_dead"),
+    [
+        ("OptedOut", "The phone number +4915123456789 is opted out", True),
+        ("InvalidParameter", "Invalid parameter: PhoneNumber Reason: +4915123456789", True),
+        ("InvalidParameter", "Invalid parameter: Message too long", False),
+    ],
+)
+def test_sns_breaks_numbers_only_where_they_are_to_blame_and_names_none(
+    service: Service, code: str, message: str, is_dead: bool
+):
+    body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+
+    error = service.refuse(Reply(400, f"{body}</ErrorResponse>".encode()))
+
+    assert (error.permanent, error.breaks_address) == (True, is_dead)
+    assert "15123456789" not in str(error)
 
 
 @every_service
