@@ -1,6 +1,7 @@
 """A provider that fails is an incident itself: on a service of our own, by another channel."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.db import transaction
@@ -10,10 +11,14 @@ from incidents.models import Incident, Service
 from incidents.services.lifecycle import open_incident, resolve_incidents
 from notifications.breakers import BreakerState, breaker_states
 from notifications.channels import CHANNELS
+from notifications.channels.base import Message
 from notifications.models import ContactMethod, Notification
+from notifications.providers import PROVIDERS
 from notifications.rules import PlannedPage
+from notifications.services.accounts import accounts_for
 from notifications.services.nudging import wake_channels
 from notifications.services.outbox import PageRequest, build_page
+from notifications.services.routing import exit_of
 from opsknight.models import User
 
 SERVICE_NAME = "OpsKnight"
@@ -36,7 +41,7 @@ def follow_breakers(*, now: datetime) -> int:
         service = _built_in_service()
         present = dict(_open_incidents().values_list("dedup_key", "pk"))
         for key in failing.keys() - present.keys():
-            _open(service, failing[key], now)
+            _open(service, failing[key], {state.guard.key for state in failing.values()}, now)
         over = [pk for key, pk in present.items() if key not in failing]
         if over:
             resolve_incidents(incident_ids=over, actor=None, source="its provider answers again")
@@ -65,7 +70,7 @@ def _built_in_service() -> Service:
     return Service.objects.select_for_update(no_key=True).get(name=SERVICE_NAME)
 
 
-def _open(service: Service, state: BreakerState, now: datetime) -> None:
+def _open(service: Service, state: BreakerState, down: Collection[str], now: datetime) -> None:
     guard = state.guard
     is_host = guard.key.startswith("host:")
     phrase = CHANNELS[guard.channel].phrase if guard.channel in CHANNELS else guard.channel
@@ -84,21 +89,25 @@ def _open(service: Service, state: BreakerState, now: datetime) -> None:
         dedup_key=_key_of(state),
     )
     if not is_host:
-        _page_by_other_channels(incident, guard.channel, now)
+        _page_by_other_channels(incident, guard.channel, down, now)
 
 
-def _page_by_other_channels(incident: Incident, failing: str, now: datetime) -> None:
-    """One page to each administrator by a way that still works, whatever one's rules say."""
+def _page_by_other_channels(
+    incident: Incident, failing: str, down: Collection[str], now: datetime
+) -> None:
+    """One page to each administrator by a way that still works, whatever one's rules say.
+
+    Where none does: by e-mail, which is kept in the sandbox where there is no mail server.
+    """
     administrators = User.objects.filter(role=User.Role.ADMIN, status=User.Status.ACTIVE)
     methods = _usable_methods(administrators, failing)
     rows = []
     for user in administrators.order_by("pk"):
-        method = methods.get(user.pk)
-        if method is not None:
-            page = PlannedPage(method.pk, method.channel, method.address, 0, 0)
-        elif failing != "email":
-            page = PlannedPage(None, "email", user.email, 0, 0)
-        else:
+        ways = [PlannedPage(m.pk, m.channel, m.address, 0, 0) for m in methods[user.pk]]
+        if failing != "email":
+            ways.append(PlannedPage(None, "email", user.email, 0, 0))
+        page = next((way for way in ways if _works(way, down)), ways[-1] if ways else None)
+        if page is None:
             continue
         request = PageRequest(
             incident.pk, user.pk, Notification.Reason.ESCALATION, f"breaker:{incident.pk}"
@@ -108,14 +117,32 @@ def _page_by_other_channels(incident: Incident, failing: str, now: datetime) -> 
     wake_channels(row.channel for row in rows)
 
 
-def _usable_methods(users: Iterable[User], failing: str) -> dict[int, ContactMethod]:
-    """Of each person the first method that goes another way."""
+def _works(way: PlannedPage, down: Collection[str]) -> bool:
+    """Some account takes messages to it and does not fail. One account may carry several channels:
+    nobody is called by who cannot send SMS."""
+    message = Message(way.address, "")
+    return any(
+        PROVIDERS[account.kind].takes(account, message)
+        and exit_of(account, way.address, way.channel).guard.key not in down
+        for account in accounts_for(way.channel)
+    )
+
+
+def _usable_methods(users: Iterable[User], failing: str) -> defaultdict[int, list[ContactMethod]]:
+    """Of each person those that go another way, the oldest first."""
     rows = (
         ContactMethod.objects.filter(
-            user__in=users, enabled=True, verified_at__isnull=False, stopped_at=None
+            user__in=users,
+            enabled=True,
+            verified_at__isnull=False,
+            stopped_at=None,
+            broken_reason="",
         )
         .exclude(channel=failing)
         .defer("secret")
-        .order_by("-pk")
+        .order_by("pk")
     )
-    return {method.user_id: method for method in rows}
+    methods: defaultdict[int, list[ContactMethod]] = defaultdict(list)
+    for method in rows:
+        methods[method.user_id].append(method)
+    return methods

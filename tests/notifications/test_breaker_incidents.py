@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from bench.stand_ins.twilio import Twilio
 from incidents.models import Incident, Service
 from notifications import breakers
 from notifications.breakers import Guard
@@ -14,6 +15,7 @@ from notifications.services.breaker_incidents import follow_breakers
 from opsknight.models import User
 from opsknight.prompt_redis import prompt_redis
 from tests.factories import ContactMethodFactory
+from tests.notifications.providers import Mailbox
 
 pytestmark = pytest.mark.django_db
 MAIL = Guard("env:smtp", "Mail server (SMTP)", "email")
@@ -66,6 +68,18 @@ def test_administrators_hear_of_it_by_another_channel(alice: User, bob: User):
 def test_where_sms_fails_the_account_s_address_is_another_channel(alice: User):
     ContactMethodFactory(user=alice, channel="sms", address="+491511234567")
     fail(Guard("3", "Twilio", "sms"))
+
+    follow_breakers(now=timezone.now())
+
+    assert Notification.objects.get().address == alice.email
+
+
+def test_nobody_is_called_by_the_account_that_cannot_send_sms(
+    twilio: Twilio, mailbox: Mailbox, alice: User
+):
+    ContactMethodFactory(user=alice, channel="voice", address="+491511234567")
+    ContactMethodFactory(user=alice, channel="telegram", address="77")  # has no bot
+    fail(Guard("env:twilio", "Twilio", "sms"))
 
     follow_breakers(now=timezone.now())
 
