@@ -526,7 +526,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("digest_at", models.TimeField(blank=True, null=True)),
-                ("digested_until", models.DateTimeField(blank=True, null=True)),
                 (
                     "user",
                     models.OneToOneField(
@@ -855,6 +854,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state", "pending")),
                 fields=["channel", "address"],
                 name="notification_mates",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="notification",
+            index=models.Index(
+                condition=models.Q(("channel", "in_app"), ("details__digest", True)),
+                fields=["user"],
+                name="notification_digest",
             ),
         ),
         migrations.AddIndex(

@@ -206,6 +206,12 @@ class Notification(models.Model):
                 condition=Q(state="pending"),
                 name="notification_mates",
             ),
+            # What no digest has told of.
+            models.Index(
+                fields=["user"],
+                condition=Q(channel="in_app", details__digest=True),
+                name="notification_digest",
+            ),
             # What waits for the end of quiet hours, to be looked at again.
             models.Index(
                 fields=["id"],

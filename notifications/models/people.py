@@ -36,7 +36,6 @@ class PagingPreferences(models.Model):
     # How pages of low urgency come.
     digest = models.CharField(max_length=16, choices=Digest, blank=True)
     digest_at = models.TimeField(null=True, blank=True)  # of a daily digest
-    digested_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = (

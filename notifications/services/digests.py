@@ -6,59 +6,61 @@ that was sent later than the page was written.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Min, QuerySet
 
 from incidents.models import Incident
 from notifications.models import Notification, NotificationRule, PagingPreferences
 from notifications.models.preferences import Channel
 from notifications.services.notices import NoticeRequest, build_notice
 from notifications.services.nudging import wake_channels
-from notifications.services.planning import digest_of, quiet_hours_of
+from notifications.services.planning import digest_of, preferences_of, quiet_hours_of
 from opsknight.models import User
 
 MAX_LINES = 50
-BATCH = 200
-# So long before the last digest marks are looked for: longer than any transaction takes.
-OVERLAP = timedelta(days=1)
 
 
 def send_due_digests(*, now: datetime) -> int:
     """Send the digests whose time has come, outside of quiet hours; returns how many were sent.
 
-    Any number may run at once: each person's row is claimed with SKIP LOCKED.
+    Whoever has no digest any more is told now of what was gathered. Any number may run at once: a
+    notice is told of by whoever locks it first.
     """
-    sent, last = 0, 0
-    while True:
+    waiting = _untold().values_list("user_id").annotate(since=Min("created_at"))
+    due = [user_id for user_id, since in waiting if user_id and _is_due(user_id, since, now)]
+    sent = 0
+    for user_id in due:
         with transaction.atomic():
-            rows = list(
-                PagingPreferences.objects.select_for_update(of=("self",), skip_locked=True)
-                .select_related("user")
-                .exclude(digest="")
-                .filter(user__status=User.Status.ACTIVE, pk__gt=last)
-                .order_by("pk")[:BATCH]
-            )
-            due = [chosen for chosen in rows if _is_due(chosen, now)]
-            sent += sum(send_digest(chosen=chosen, now=now) for chosen in due)
-            PagingPreferences.objects.filter(pk__in=[c.pk for c in due]).update(digested_until=now)
-        if len(rows) < BATCH:
-            return sent
-        last = rows[-1].pk
+            user = User.objects.select_related("paging_preferences").get(pk=user_id)
+            sent += send_digest(chosen=preferences_of(user), now=now)
+    return sent
 
 
-def _is_due(chosen: PagingPreferences, now: datetime) -> bool:
-    zone = chosen.user.time_zone
-    digest, quiet = digest_of(chosen, zone), quiet_hours_of(chosen, zone)
-    if digest is None or digest.next_after(chosen.digested_until or now) > now:
+def _untold() -> QuerySet[Notification]:
+    return Notification.objects.filter(
+        channel=Channel.IN_APP, details__digest=True, user__status=User.Status.ACTIVE
+    ).order_by()
+
+
+def _is_due(user_id: int, since: datetime, now: datetime) -> bool:
+    """Whether somebody is to be told of what waits since then."""
+    user = User.objects.select_related("paging_preferences").filter(pk=user_id).first()
+    if user is None:
         return False
+    chosen = preferences_of(user)
+    digest = digest_of(chosen, user.time_zone)
+    if digest is not None and digest.next_after(since) > now:
+        return False
+    quiet = quiet_hours_of(chosen, user.time_zone)
     return quiet is None or quiet.end_of(now, Incident.Urgency.LOW) is None
 
 
 def send_digest(*, chosen: PagingPreferences, now: datetime) -> bool:
     """Queue one mail with what was gathered since the last; returns whether there was anything.
 
-    The caller holds the transaction, and notes the time as `digested_until`.
+    The caller holds the transaction.
     """
     gathered = _gathered(chosen, now)
     if not gathered:
@@ -81,11 +83,8 @@ def send_digest(*, chosen: PagingPreferences, now: datetime) -> bool:
 
 def _gathered(chosen: PagingPreferences, now: datetime) -> Sequence[Incident]:
     """The incidents of which no digest has told; marks that one does. Waits for another digest."""
-    notices = Notification.objects.select_for_update(no_key=True).filter(
-        user=chosen.user_id, channel=Channel.IN_APP, details__digest=True, created_at__lte=now
-    )
-    if chosen.digested_until is not None:
-        notices = notices.filter(created_at__gt=chosen.digested_until - OVERLAP)
+    notices = _untold().select_for_update(of=("self",), no_key=True)
+    notices = notices.filter(user=chosen.user_id, created_at__lte=now)
     found = dict(notices.order_by("pk").values_list("pk", "incident_id"))
     Notification.objects.filter(pk__in=found).update(details={"digest": False})
     incidents = Incident.objects.filter(pk__in=found.values())

@@ -49,10 +49,8 @@ def set_paging_preferences(
         setattr(chosen, name, value)
     chosen.quiet_weekdays = sorted(set(chosen.quiet_weekdays))
     _check(chosen)
-    if old_digest != (chosen.digest, chosen.digest_at):
-        if old_digest[0]:
-            send_digest(chosen=chosen, now=now)
-        chosen.digested_until = now if chosen.digest else None
+    if old_digest[0] and old_digest != (chosen.digest, chosen.digest_at):
+        send_digest(chosen=chosen, now=now)
     chosen.save()
     if changes := changes_of(before, chosen, FIELDS):
         action = "paging_preferences.updated"

@@ -25,7 +25,6 @@ class Someone:
     rules: Mapping[str, Sequence[Rule]]  # by NotificationRule.urgency
     quiet: QuietHours | None
     digest: Digest | None
-    digested_until: datetime | None
 
     def rules_for(self, urgency: str) -> Sequence[Rule]:
         """The list that an incident of this urgency is paged by."""
@@ -164,7 +163,6 @@ def _someone(user: User, rules: Mapping[str, Sequence[Rule]]) -> Someone:
         rules=rules,
         quiet=quiet_hours_of(chosen, user.time_zone),
         digest=digest_of(chosen, user.time_zone),
-        digested_until=chosen.digested_until,
     )
 
 

@@ -426,7 +426,7 @@ def test_a_digest_tells_also_what_became_visible_after_the_last_one(bob: User):
     began_at = timezone.now() - 2 * HOUR
     set_paging_preferences(user=bob, values={"digest": "hourly"}, now=began_at - HOUR)
     page(of_urgency("low"), bob, now=began_at)
-    assert send_due_digests(now=began_at + MINUTE) == 1
+    assert send_due_digests(now=began_at + HOUR) == 1
     page(of_urgency("low"), bob, now=began_at)  # its transaction took two minutes
 
     assert send_due_digests(now=timezone.now()) == 1
@@ -444,11 +444,21 @@ def test_what_is_more_urgent_is_not_gathered(urgency: str, bob: User):
 
 
 def test_a_digest_waits_for_the_end_of_quiet_hours(bob: User):
-    quiet(bob, "low", digest="hourly", digested_until=NIGHT - 6 * HOUR)
+    quiet(bob, "low", digest="hourly")
     page(of_urgency("low"), bob, now=NIGHT - HOUR)
 
     assert send_due_digests(now=NIGHT) == 0
     assert send_due_digests(now=MORNING) == 1
+
+
+def test_a_digest_that_an_administrator_switches_on_or_off_tells_everything(bob: User):
+    PagingPreferences.objects.create(user=bob, digest="hourly")
+    page(of_urgency("low"), bob, now=NIGHT)
+    assert send_due_digests(now=NIGHT + HOUR) == 1
+
+    page(of_urgency("low"), bob, now=NIGHT + HOUR)
+    PagingPreferences.objects.filter(user=bob).delete()
+    assert send_due_digests(now=NIGHT + HOUR + MINUTE) == 1
 
 
 def test_giving_the_digest_up_sends_what_was_gathered(bob: User):
