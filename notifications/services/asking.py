@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 # Reports come within seconds, as a rule; a provider that lost ours is asked after this time.
 PATIENCE = timedelta(minutes=10)
 ASK_AGAIN = timedelta(hours=1)
+# Sooner, where the provider did not answer.
+AFTER_SILENCE = timedelta(minutes=5)
 # After this it makes no difference to anybody.
 HORIZON = timedelta(days=1)
 BATCH = 50
@@ -30,8 +32,8 @@ SWEEP_SECONDS = 20.0
 def ask_stuck(*, now: datetime) -> int:
     """Ask about rows that are `sent` for longer than PATIENCE; returns how many were asked about.
 
-    A row is asked about once an hour for a day. A provider that does not answer is left alone for
-    the rest of the sweep.
+    A message is asked about once an hour for a day, however many rows it held. A provider that does
+    not answer is left alone for AFTER_SILENCE.
     """
     accounts = {account.key: account for account in all_accounts() if _can_be_asked(account)}
     if not accounts:
@@ -39,18 +41,30 @@ def ask_stuck(*, now: datetime) -> int:
     ends_at = time.monotonic() + SWEEP_SECONDS
     rows = _take(accounts, now)
     silent: set[str] = set()
-    for row in rows:
-        if row.provider in silent or time.monotonic() > ends_at:
+    messages = {(row.provider, row.provider_message_id): row for row in rows}
+    unasked: list[str] = []
+    for (provider, message_id), row in messages.items():
+        if provider in silent or time.monotonic() > ends_at:
+            unasked.append(message_id)
             continue
         try:
-            receipt = _ask(row, accounts[row.provider])
+            receipt = _ask(row, accounts[provider])
         except DeliveryError as error:
-            logger.warning("%s was not asked: %s", accounts[row.provider].name, error)
-            silent.add(row.provider)
+            logger.warning("%s was not asked: %s", accounts[provider].name, error)
+            silent.add(provider)
+            unasked.append(message_id)
             continue
         if receipt is not None:
-            record_receipts(provider_keys=[row.provider], receipts=[receipt], now=now)
+            record_receipts(provider_keys=[provider], receipts=[receipt], now=now)
+    _ask_soon(rows, unasked, now)
     return len(rows)
+
+
+def _ask_soon(rows: Iterable[Notification], unasked: Collection[str], now: datetime) -> None:
+    """Let the next sweeps ask about what could not be asked now."""
+    left = [row.pk for row in rows if row.provider_message_id in unasked]
+    asked_at = now - ASK_AGAIN + AFTER_SILENCE
+    Notification.objects.filter(pk__in=left).update(asked_at=asked_at)
 
 
 def _can_be_asked(account: ProviderConfig) -> bool:

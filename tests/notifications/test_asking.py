@@ -97,16 +97,35 @@ def test_the_same_page_is_asked_about_once_an_hour(
     assert len(service.requests) == 2
 
 
-def test_a_provider_that_does_not_answer_is_left_alone_for_this_time(
+def test_a_provider_that_does_not_answer_is_left_alone_for_some_minutes(
     service: resend.Resend, incident: Incident, bob: User
 ):
-    pages = [sent_page(incident, bob, minutes=11, cause=f"step:0:0:{n}") for n in range(3)]
+    pages = [
+        sent_page(incident, bob, minutes=11, cause=f"step:0:0:{n}", provider_message_id=f"m{n}")
+        for n in range(3)
+    ]
+    service.mails |= {f"m{n}": {} for n in range(3)}
     service.faults.append(Reply(503))
 
     ask_stuck(now=timezone.now())
 
     assert len(service.requests) == 1
     assert {state_of(page) for page in pages} == {State.SENT}
+    for minutes in (1, 6):
+        ask_stuck(now=timezone.now() + timedelta(minutes=minutes))
+    assert len(service.requests) == 4
+
+
+def test_a_message_of_several_pages_is_asked_about_once(
+    service: resend.Resend, incident: Incident, bob: User
+):
+    pages = [sent_page(incident, bob, minutes=11, cause=f"step:0:0:{n}") for n in range(3)]
+    service.last_events["m1"] = "delivered"
+
+    ask_stuck(now=timezone.now())
+
+    assert len(service.requests) == 1
+    assert {state_of(page) for page in pages} == {State.DELIVERED}
 
 
 def test_without_accounts_that_can_be_asked_nothing_is_looked_up(
