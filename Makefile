@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install --use-pep517
 # Checks must not touch the data of a running OpsKnight.
 CHECK_HOME := OPSKNIGHT_HOME=$(CURDIR)/$(VENV)/check-home
+# Where the environment forbids Python to keep what it compiles, each of the many processes of a run
+# would compile all of our code again.
+export PYTHONDONTWRITEBYTECODE :=
 OURS := config opsknight realtime incidents notifications escalations tests bench manage.py
 
 .DEFAULT_GOAL := help
