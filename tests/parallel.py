@@ -16,6 +16,7 @@ TOGETHER = (
     "tests/e2e/",
     "tests/flows/test_database_away",
     "tests/flows/test_engine_chaos.py",
+    "tests/flows/test_notify_chaos.py",
     "tests/flows/",
     "tests/config/test_supervisor.py",
     "tests/opsknight/test_live_pages.py",
