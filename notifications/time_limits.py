@@ -1,4 +1,4 @@
-"""A limit for a whole HTTP request, however slowly the other side, or the name server, drips.
+"""A limit for a whole request, however slowly the other side, or the name server, drips.
 
 HTTP clients limit each single read: one byte of a header every few seconds would hold a sender for
 ever. The limit is the thread's, because connections are kept and used by many.
@@ -52,7 +52,9 @@ class TimedBackend(httpcore.NetworkBackend):
         Raises ConnectError and ConnectTimeout, and nothing that sounds as if more had happened.
         """
         error: Exception | None = None
-        for address in self.allowed(_resolved(host, port, _left(timeout, httpcore.ConnectTimeout))):
+        for address in self.allowed(
+            _addresses(host, port, _left(timeout, httpcore.ConnectTimeout))
+        ):
             left = _left(timeout, httpcore.ConnectTimeout)
             try:
                 stream = self._sockets.connect_tcp(
@@ -105,11 +107,14 @@ def _left(
     return left if timeout is None else min(left, timeout)
 
 
-def _resolved(host: str, port: int, seconds: float | None) -> list[str]:
-    """The addresses of a name. Name servers know no limit of ours, so another thread waits."""
+def resolve(host: str, port: int, seconds: float | None) -> list[str]:
+    """The addresses of a name; raises OSError, TimeoutError among them.
+
+    Name servers know no limit of ours, so another thread waits for them.
+    """
     if _is_address(host):
         return [host]
-    answers: SimpleQueue[list[str] | OSError | UnicodeError] = SimpleQueue()
+    answers: SimpleQueue[list[str] | Exception] = SimpleQueue()
 
     def ask() -> None:
         try:
@@ -123,10 +128,19 @@ def _resolved(host: str, port: int, seconds: float | None) -> list[str]:
     try:
         answer = answers.get(timeout=seconds)
     except Empty:
-        raise httpcore.ConnectTimeout("the name was not resolved in time") from None
+        raise TimeoutError("the name was not resolved in time") from None
     if isinstance(answer, Exception):
-        raise httpcore.ConnectError("the name cannot be resolved") from answer
+        raise OSError("the name cannot be resolved") from answer
     return answer
+
+
+def _addresses(host: str, port: int, seconds: float | None) -> list[str]:
+    try:
+        return resolve(host, port, seconds)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout(str(error)) from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
 
 
 def _is_address(host: str) -> bool:

@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from notifications.time_limits import resolve
+
 CONNECT_SECONDS = 5.0
 # An idle connection is used again within this time; most servers allow minutes.
 IDLE_SECONDS = 30.0
@@ -98,6 +100,19 @@ class Connection(smtplib.SMTP):
         self.deadline = deadline
         super().__init__(server.host, server.port, timeout=CONNECT_SECONDS, **values)
 
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        """Connect to the first address of the name that answers; certificates are the name's."""
+        failure = OSError("the name has no address")
+        for address in resolve(host, port, self._left(timeout)):
+            left = self._left(timeout)
+            try:
+                connected: socket.socket = super()._get_socket(address, port, left)  # type: ignore[misc]
+            except OSError as error:
+                failure = error
+                continue
+            return connected
+        raise failure
+
     def send(self, s: Any) -> None:
         """Send within what is left of the time."""
         self.spend()
@@ -113,6 +128,12 @@ class Connection(smtplib.SMTP):
         reply = super().getreply()
         self.replies += 1
         return reply
+
+    def _left(self, timeout: float) -> float:
+        left = min(timeout, self.deadline - time.monotonic())
+        if left <= 0:
+            raise TimeoutError("the time for this message is over")
+        return left
 
     def spend(self) -> None:
         """Let the next wait end with the time for this message; raises TimeoutError after it."""

@@ -11,6 +11,7 @@ import pytest
 from bench.stand_ins.server import Reply, StandIn
 from notifications.channels.base import DeliveryError, Message
 from notifications.providers.http import call
+from notifications.providers.smtp_connections import Connection, MailServer
 from notifications.providers.user_urls import post_message
 
 SECONDS = 0.5
@@ -125,6 +126,9 @@ def test_a_name_server_that_is_silent_holds_nobody_and_nothing_can_have_arrived(
         call("POST", "http://slow.example/", who="Slow", seconds=0.3)
     with pytest.raises(DeliveryError) as of_hook:
         post_message(message)
+    server = MailServer("slow.example", 25, "", "", "plain")
+    with pytest.raises(TimeoutError):
+        Connection(server, time.monotonic() + 0.3)
     answers.set()
 
     assert time.monotonic() - started < PATIENCE
