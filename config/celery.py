@@ -26,21 +26,6 @@ WORKERS = {
     "default": ("default",),
 }
 QUEUES = tuple(queue for queues in WORKERS.values() for queue in queues)
-# Channels of notification and the queue that delivers them.
-SWEPT_CHANNELS = {
-    "email": "email",
-    "sms": "sms",
-    "voice": "voice",
-    "whatsapp": "whatsapp",
-    "slack": "slack",
-    "push": "push",
-    "teams": "teams",
-    "google_chat": "google_chat",
-    "discord": "discord",
-    "telegram": "telegram",
-    "webhook": "webhook",
-    "in_app": "default",
-}
 # Compared with the clock of the worker's machine: much shorter, and a clock that is a little ahead
 # would make a worker drop every sweep.
 EXPIRES_SECONDS = 60
@@ -86,10 +71,10 @@ def steady_now() -> datetime:
     return datetime.fromtimestamp(time.monotonic(), UTC)
 
 
-def _sweep(task: str, seconds: float, queue: str, **kwargs: str) -> dict[str, object]:
+def _sweep(task: str, seconds: float, queue: str) -> dict[str, object]:
     options = {"queue": queue, "expires": EXPIRES_SECONDS, "ignore_result": True}
     every = schedule(timedelta(seconds=seconds), nowfun=steady_now)
-    return {"task": task, "schedule": every, "kwargs": kwargs, "options": options}
+    return {"task": task, "schedule": every, "options": options}
 
 
 app.conf.beat_schedule = {
@@ -117,11 +102,8 @@ app.conf.beat_schedule = {
     "tell on call": _sweep("escalations.tasks.tell_on_call", 60, "default"),
     "import due calendars": _sweep("escalations.tasks.import_due_calendars", 20, "default"),
     "forget what is old": _sweep("opsknight.tasks.forget_expired", 600, "default"),
-    **{
-        f"deliver due {channel}": _sweep(
-            "notifications.tasks.deliver_due", 2, queue, channel=channel
-        )
-        for channel, queue in SWEPT_CHANNELS.items()
-    },
+    "wake due channels": _sweep("notifications.tasks.wake_due_channels", 2, "default"),
+    # By another worker: pages must go out when that one stands.
+    "wake due channels, too": _sweep("notifications.tasks.wake_due_channels", 10, "escalations"),
 }
 app.autodiscover_tasks()

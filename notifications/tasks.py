@@ -13,6 +13,7 @@ from notifications.services import (
     breaker_incidents,
     digests,
     events,
+    nudging,
     post_edits,
     quiet_pages,
     receipts,
@@ -32,6 +33,15 @@ def deliver_due(channel: str) -> None:
     process is at it already, that run looks again.
     """
     runs.RUNS.join(channel, may_go_on=_worker_stays)
+
+
+@shared_task(name="notifications.tasks.wake_due_channels")
+def wake_due_channels() -> None:
+    """Wake the workers of those channels on which something is due.
+
+    Safe to run twice because a nudge that finds nothing due does nothing.
+    """
+    nudging.wake_due_channels()
 
 
 @shared_task(name="notifications.tasks.cancel_settled_pages")

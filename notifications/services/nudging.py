@@ -2,11 +2,38 @@
 
 from collections.abc import Iterable
 
+from django.db import connection
+
 from notifications.channels import CHANNELS
-from opsknight.wake import Wake, wake
+from opsknight.wake import Wake, send_nudge, wake
+
+# Served by the indexes notification_due and notification_leased, however much is to come later.
+_DUE = """
+SELECT c.name FROM unnest(%s::text[]) AS c (name)
+WHERE EXISTS (
+    SELECT FROM notifications_notification n
+    WHERE n.channel = c.name AND n.state = 'pending' AND n.due_at <= statement_timestamp()
+) OR EXISTS (
+    SELECT FROM notifications_notification n WHERE n.channel = c.name
+    AND n.state = 'sending' AND n.leased_until <= statement_timestamp()
+)
+"""
 
 
 def wake_channels(channels: Iterable[str]) -> None:
     """On commit: something is due on these channels."""
     for name in sorted(set(channels)):
         wake(Wake.DELIVER, queue=CHANNELS[name].queue, channel=name)
+
+
+def wake_due_channels() -> list[str]:
+    """Wake the workers of the channels on which something is due or a lease ran out; which ones.
+
+    The second chance of pages whose nudge was lost or whose time has come. One query.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, [list(CHANNELS)])
+        due = [name for (name,) in cursor.fetchall()]
+    for name in due:
+        send_nudge(Wake.DELIVER, queue=CHANNELS[name].queue, channel=name)
+    return due

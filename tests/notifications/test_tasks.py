@@ -1,32 +1,66 @@
 """The tasks are registered, and survive what happens to processes and databases."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from celery import current_app
 from celery.worker import state as worker_state
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from config.celery import QUEUES, app
 from incidents.models import Incident
 from notifications import tasks
 from notifications.channels import CHANNELS
 from notifications.models import Notification
 from opsknight.models import User
+from opsknight.prompt_redis import prompt_redis
 from tests.factories import ContactMethodFactory, NotificationFactory
 from tests.notifications.providers import Endpoint, Mailbox
 
 
-@pytest.mark.parametrize("name", ["deliver_due", "cancel_settled_pages", "notify_assigned"])
+@pytest.mark.parametrize(
+    "name", ["deliver_due", "wake_due_channels", "cancel_settled_pages", "notify_assigned"]
+)
 def test_the_tasks_are_registered(name: str):
     current_app.loader.import_default_modules()
 
     assert f"notifications.tasks.{name}" in current_app.tasks
 
 
-def test_every_channel_has_a_queue_that_the_beat_table_sweeps():
-    from config.celery import SWEPT_CHANNELS
+def test_every_channel_has_a_queue_that_a_worker_serves():
+    assert {channel.queue for channel in CHANNELS.values()} <= set(QUEUES)
 
-    assert {name: channel.queue for name, channel in CHANNELS.items()} == SWEPT_CHANNELS
+
+def test_two_workers_sweep_channels_so_that_one_may_stand():
+    sweeps = [
+        sweep["options"]["queue"]
+        for sweep in app.conf.beat_schedule.values()
+        if sweep["task"] == "notifications.tasks.wake_due_channels"
+    ]
+
+    assert sorted(sweeps) == ["default", "escalations"]
+
+
+@pytest.mark.django_db
+def test_the_sweep_wakes_those_channels_on_which_something_is_due(incident: Incident):
+    now, soon = timezone.now(), timezone.now() + timedelta(minutes=5)
+    NotificationFactory(incident=incident, channel="email", due_at=now)
+    NotificationFactory(incident=incident, channel="sms", due_at=soon)
+    NotificationFactory(incident=incident, channel="webhook", state="sending", leased_until=now)
+    NotificationFactory(incident=incident, channel="push", state="sending", leased_until=soon)
+    NotificationFactory(incident=incident, channel="voice", state="sent", finished_at=now)
+    queues = ("email", "webhook", "sms", "push", "voice")
+    before = [prompt_redis().llen(queue) for queue in queues]
+
+    with CaptureQueriesContext(connection) as queries:
+        tasks.wake_due_channels()
+
+    grown = [prompt_redis().llen(queue) - n for queue, n in zip(queues, before, strict=True)]
+    assert grown == [1, 1, 0, 0, 0]
+    assert len(queries) == 1
 
 
 @pytest.mark.django_db
