@@ -31,8 +31,8 @@ OUTGOING = [choice for choice in Channel.choices if choice[0] != Channel.IN_APP]
 
 
 def visible_messages(user: User) -> QuerySet[Notification]:
-    """Messages to the person, about incidents the person may see, and, where they are about none,
-    those to destinations the person may see; administrators also see notices to others.
+    """Messages about incidents the person may see, and, where they are about none, those to the
+    person and to destinations the person may see; administrators also see notices to others.
 
     A message about a private incident is as private as the incident, wherever it went.
     """
@@ -45,7 +45,7 @@ def visible_messages(user: User) -> QuerySet[Notification]:
     if not user.is_active:
         return messages.none()
     incidents = visible_incidents(user).filter(pk=OuterRef("incident_id")).order_by()
-    is_seen = Exists(incidents) | Q(user=user)
+    is_seen = Exists(incidents) | Q(user=user, incident=None)
     if user.is_admin:
         return messages.filter(is_seen | Q(incident=None))
     places = visible_destinations(user).filter(pk=OuterRef("destination_id")).order_by()

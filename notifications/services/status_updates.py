@@ -14,7 +14,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 
-from incidents.models import TimelineEntry
+from incidents.models import Incident, TimelineEntry
+from incidents.selectors import visible_incidents
 from notifications.events import event_of
 from notifications.models import ContactMethod, Notification
 from notifications.services.nudging import wake_channels
@@ -34,8 +35,9 @@ LIFETIME = timedelta(days=7)
 def tell_status(*, now: datetime) -> int:
     """Queue updates about what changed in the last minutes; returns how many.
 
-    Not to whoever made the change. Once per change and address, also when asked in parallel. One
-    query where nobody wants updates, two where nothing happened, else five.
+    Not to whoever made the change, nor to whom a private incident is hidden by now. Once per change
+    and address, also when asked in parallel. One query where nobody wants updates, two where
+    nothing happened, else five, and one for each about a private incident.
     """
     if not ContactMethod.objects.filter(status_updates=True).exists():
         return 0
@@ -50,7 +52,7 @@ def tell_status(*, now: datetime) -> int:
             and page.user_id != entry.actor_id
         ]
         told = _told(rows)
-        fresh = [row for row in rows if _key(row) not in told]
+        fresh = [row for row in rows if _key(row) not in told and _may_hear(row)]
         Notification.objects.bulk_create(fresh, ignore_conflicts=True)
         wake_channels(row.channel for row in fresh)
     return len(fresh)
@@ -74,7 +76,7 @@ def _listening(now: datetime) -> QuerySet[Notification]:
             contact_method__stopped_at__isnull=True,
             user__status=User.Status.ACTIVE,
         )
-        .select_related("contact_method")
+        .select_related("contact_method", "user", "incident")
         .defer("contact_method__secret")
         .order_by("incident_id", "contact_method_id", "created_at", "pk")
         .distinct("incident_id", "contact_method_id")
@@ -98,8 +100,8 @@ def _update(page: Notification, entry: TimelineEntry, now: datetime) -> Notifica
     method = page.contact_method
     assert method is not None  # noqa: S101 — _listening asks for it
     return Notification(
-        incident_id=page.incident_id,
-        user_id=page.user_id,
+        incident=page.incident,
+        user=page.user,
         contact_method=method,
         channel=method.channel,
         address=method.address,
@@ -110,6 +112,14 @@ def _update(page: Notification, entry: TimelineEntry, now: datetime) -> Notifica
         due_at=now,
         created_at=now,
     )
+
+
+def _may_hear(row: Notification) -> bool:
+    """Of a private incident nobody hears who left its team since it was assigned to them."""
+    user, incident = row.user, row.incident
+    if user is None or incident is None or incident.visibility != Incident.Visibility.PRIVATE:
+        return True
+    return visible_incidents(user).filter(pk=incident.pk).exists()
 
 
 def _event_of(entry: TimelineEntry) -> dict[str, Any]:

@@ -248,6 +248,19 @@ def test_g3_an_update_in_between_lets_the_seven_days_begin_anew(
     assert told == 1
 
 
+def test_who_may_not_see_a_private_incident_any_more_hears_nothing_of_it(
+    incident: Incident, bob: User, carol: User
+) -> None:
+    Incident.objects.filter(pk=incident.pk).update(visibility="private")
+    page(incident, opted_in(bob))
+    page(incident, opted_in(carol, address="+4915112345679"))
+
+    resolve(incident)
+    tell()
+
+    assert [address for address, _ in updates()] == ["+4915112345679"]
+
+
 def test_many_updates_cost_as_many_queries_as_one(bob: User, incident: Incident) -> None:
     page(incident, opted_in(bob))
     resolve(incident)
