@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 
 from notifications.models import Destination, Notification
-from notifications.models.preferences import Channel
+from notifications.models.preferences import Channel, is_user_group
 from notifications.selectors import teams_run_by
 from notifications.services.notices import NoticeRequest, build_notice
 from notifications.services.nudging import wake_channels
@@ -23,6 +23,8 @@ from opsknight.services.configuration import delete_recorded, save_changes, save
 FIELDS = ("name", "team", "channel", "address", "enabled", "broken_reason")
 # A second test within this time, while the first is on its way, would tell nothing new.
 TEST_PAUSE = timedelta(seconds=30)
+# In an hour, to one address by however many destinations: it may be a stranger's mailbox.
+MAX_TESTS = 20
 
 
 class DestinationValues(TypedDict, total=False):
@@ -40,10 +42,12 @@ def create_destination(
 ) -> Destination:
     """Make a destination; a webhook gets a secret that signs.
 
-    Raises InvalidInput with the fields; a team must be one that the actor runs.
+    Raises InvalidInput with the fields; a team must be one that the actor runs, a user group of
+    Slack is for administrators.
     """
     _check_team(values, actor)
     place = Destination(**values)
+    _check_group(place, actor)
     if place.channel == Channel.WEBHOOK:
         place.secret = secrets.token_urlsafe(32)
     save_new(entity=place, fields=FIELDS, action="destination.created", actor=actor, ip=ip)
@@ -65,9 +69,11 @@ def update_destination(
         raise InvalidInput(message, fields={"channel": [message]})
     if values.get("team", destination.team) != destination.team:
         _check_team(values, actor)
+    moved = values.get("address", was).strip()
+    if moved != was:
+        _check_group(Destination(channel=destination.channel, address=moved), actor)
     changes: dict[str, Any] = dict(values)
-    is_moved = changes.get("address", was).strip() != was
-    if destination.is_broken and (is_moved or changes.get("enabled")):
+    if destination.is_broken and (moved != was or changes.get("enabled")):
         changes = {"enabled": True} | changes | {"broken_reason": ""}
     save_changes(
         entity=destination, values=changes, action="destination.updated", actor=actor, ip=ip
@@ -120,7 +126,8 @@ def send_test(
 ) -> Notification:
     """Queue a test message, sent by the same way as pages.
 
-    Raises Conflict for a destination that is switched off, and while a test is on its way.
+    Raises Conflict for a destination that is switched off, while a test is on its way, and after
+    MAX_TESTS in an hour.
     """
     if not destination.enabled:
         raise Conflict(f"{destination.name} is switched off. Switch it on first.")
@@ -128,6 +135,7 @@ def send_test(
     under_way = tests.filter(state__in=Notification.UNFINISHED, created_at__gt=now - TEST_PAUSE)
     if under_way.exists():
         raise Conflict("A test is on its way already.")
+    _check_tests(destination, now)
     request = NoticeRequest(
         user_id=None,
         subject=f"Test of {destination.name}",
@@ -143,6 +151,26 @@ def send_test(
     record_change(actor=actor, action="destination.tested", entity=destination, ip=ip)
     wake_channels([destination.channel])
     return row
+
+
+def _check_tests(destination: Destination, now: datetime) -> None:
+    """Raise Conflict after MAX_TESTS, those that were sent again among them."""
+    twins = Destination.objects.filter(channel=destination.channel, address=destination.address)
+    tests = Notification.objects.filter(
+        destination__in=twins.values("pk"),
+        reason=Notification.Reason.TEST,
+        created_at__gt=now - timedelta(hours=1),
+    )
+    if tests.count() >= MAX_TESTS:
+        raise Conflict("Many tests were sent there within an hour. Wait a while.")
+
+
+def _check_group(destination: Destination, actor: User) -> None:
+    """Raise InvalidInput for a user group: others may rely on who its members are."""
+    is_group = destination.channel == Channel.SLACK and is_user_group(destination.address.strip())
+    if is_group and not actor.is_admin:
+        message = "Only administrators let a schedule decide who is in a user group of Slack."
+        raise InvalidInput(message, fields={"address": [message]})
 
 
 def _check_team(values: Mapping[str, Any], actor: User) -> None:

@@ -56,6 +56,8 @@ def why_not_again(message: Notification) -> str:
     """Why it cannot be sent again; empty when it can. At most four queries."""
     if message.reason == Reason.VERIFICATION:
         return "Codes are not sent again. Ask for a new one."
+    if message.reason == Reason.TEST:  # of which there are so many an hour
+        return "Tests are not sent again. Send another one."
     if not is_repeatable(message):
         return f"This message is {message.get_state_display().lower()}."
     if _repetitions(message).filter(state__in=Notification.UNFINISHED).exists():

@@ -16,6 +16,7 @@ from notifications.models import Destination, Notification, SandboxMessage
 from notifications.services import destinations, unreached
 from notifications.services.claims import MAX_ATTEMPTS
 from notifications.services.delivery import deliver_due
+from notifications.services.destinations import MAX_TESTS
 from notifications.services.outbox import PageRequest, queue_pages
 from notifications.services.settling import cancel_settled_pages
 from opsknight.errors import Conflict, InvalidInput
@@ -348,6 +349,18 @@ def test_one_test_at_a_time(hook: Destination, alice: User):
         destinations.send_test(destination=hook, actor=alice, now=now + timedelta(seconds=5))
 
 
+def test_an_address_gets_so_many_tests_an_hour_by_however_many_destinations(alice: User):
+    places = DestinationFactory.create_batch(2, channel="email", address="ann@example.com")
+    now = timezone.now()
+    for number in range(MAX_TESTS):
+        earlier = now - timedelta(minutes=50) + timedelta(minutes=number)
+        destinations.send_test(destination=places[number % 2], actor=alice, now=earlier)
+
+    with pytest.raises(Conflict, match="Many tests"):
+        destinations.send_test(destination=places[0], actor=alice, now=now)
+    destinations.send_test(destination=places[0], actor=alice, now=now + timedelta(hours=1))
+
+
 def test_two_tests_one_after_another_are_two_messages(
     endpoint: Endpoint, hook: Destination, alice: User
 ):
@@ -419,6 +432,22 @@ def test_who_runs_a_team_makes_its_channels(carol: User, runs: str):
     place = destinations.create_destination(values={**HOOK, "team": team}, actor=carol)  # type: ignore[typeddict-item]
 
     assert place.team == team
+
+
+def test_only_administrators_let_a_schedule_rule_a_user_group(alice: User, carol: User):
+    team = TeamFactory(lead=carol, members=[carol])
+    values: Any = {"name": "On call", "channel": "slack", "address": "S012AB3CD", "team": team}
+    room = DestinationFactory(team=team, channel="slack", address="C012AB3CD")
+
+    with pytest.raises(InvalidInput) as refused:
+        destinations.create_destination(values=values, actor=carol)
+    with pytest.raises(InvalidInput):
+        destinations.update_destination(
+            destination=room, values={"address": " S012AB3CD"}, actor=carol
+        )
+
+    assert set(refused.value.fields) == {"address"}
+    assert destinations.create_destination(values=values, actor=alice).team == team
 
 
 def test_a_member_alone_does_not(carol: User):

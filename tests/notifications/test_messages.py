@@ -104,6 +104,8 @@ def test_messages_about_a_private_incident_are_as_private(
     seen = {user.name: visible_messages(user).count() for user in (alice, bob, carol, eve)}
 
     assert seen == {"Alice": 0, "Bob": 0, "Carol": len(rows), "Eve": 0}
+    carol.memberships.all().delete()
+    assert visible_messages(carol).count() == 0
 
 
 def test_the_page_of_a_private_message_names_nothing(client: Client, private: Incident, bob: User):
@@ -423,8 +425,9 @@ def test_an_address_that_is_not_in_use_gets_nothing(
         resend(row, bob)
 
 
-def test_codes_are_not_sent_again(alice: User, bob: User):
-    row = failed(None, bob, reason=Reason.VERIFICATION, subject="Code")
+@pytest.mark.parametrize("reason", [Reason.VERIFICATION, Reason.TEST])
+def test_what_is_limited_by_the_hour_is_not_sent_again(alice: User, bob: User, reason: Reason):
+    row = failed(None, bob, reason=reason, subject="Code or test")
 
-    with pytest.raises(Conflict, match="Codes"):
+    with pytest.raises(Conflict, match="not sent again"):
         resend(row, alice)
