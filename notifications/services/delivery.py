@@ -274,6 +274,8 @@ def _record_each(outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         try:
             _record_patiently([outcome])
+        except OperationalError:
+            raise  # it has been away for long enough
         except DatabaseError as error:
             logger.error("No outcome of page %s: %s", outcome.page.notification_id, error)
             failure = error
