@@ -7,10 +7,14 @@ a message that waited for a minute is dropped (`expires`).
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 from celery.schedules import schedule
+from celery.worker.consumer.tasks import Tasks
 from kombu import Exchange, Queue
+
+from notifications.workers import TELL_SECONDS, tell_presence
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -106,4 +110,31 @@ app.conf.beat_schedule = {
     # By another worker: pages must go out when that one stands.
     "wake due channels, too": _sweep("notifications.tasks.wake_due_channels", 10, "escalations"),
 }
+
+
+class TellPresence(bootsteps.StartStopStep):  # type: ignore[misc]
+    """A worker that takes tasks says so, for the operations page."""
+
+    requires = (Tasks,)
+
+    def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        super().__init__(consumer, **kwargs)
+        self._timer: Any = None
+
+    def start(self, consumer: Any) -> None:
+        """At once, and again and again while it is connected."""
+        queues = tuple(consumer.app.amqp.queues.consume_from)
+        tell_presence(queues)
+        self._timer = consumer.timer.call_repeatedly(TELL_SECONDS, tell_presence, (queues,))
+
+    def stop(self, consumer: Any) -> None:
+        """Until the connection is back."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    shutdown = stop
+
+
+app.steps["consumer"].add(TellPresence)
 app.autodiscover_tasks()

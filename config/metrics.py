@@ -19,8 +19,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from config.celery import QUEUES
 from notifications.breakers import breaker_states
 from notifications.flow import channel_flows
+from notifications.workers import presence
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class Facts(Collector):
         yield _by_label("opsknight_open_incidents", "Open incidents.", "status", _open_incidents())
         yield from _outbox()
         yield from _breakers()
+        yield from _workers()
 
 
 def _one(name: str, kind: str, text: str, value: float) -> Metric:
@@ -137,6 +140,14 @@ def _breakers() -> Iterator[Metric]:
         is_open = found.state != "closed"
         metric.add_metric([found.guard.name, found.guard.channel], float(is_open))
     yield metric
+
+
+def _workers() -> Iterator[Metric]:
+    """Nothing while Redis is away."""
+    found = presence(QUEUES)
+    if found is not None:
+        served = {queue: float(queue not in found.unserved) for queue in QUEUES}
+        yield _by_label("opsknight_queue_served", "1 while a worker serves it.", "queue", served)
 
 
 def _fetch(statement: str) -> list[tuple[Any, ...]]:

@@ -1,6 +1,7 @@
 """How sending goes at this moment, for those who run it: depth, age, pace and breakers."""
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,6 +18,7 @@ from notifications.channels import CHANNELS
 from notifications.models import Notification
 from notifications.models.preferences import Channel
 from notifications.services.accounts import accounts_for
+from notifications.workers import Presence, presence
 from opsknight.prompt_redis import prompt_redis
 
 logger = logging.getLogger(__name__)
@@ -92,6 +94,8 @@ class Operations:
     steps_due: int  # incidents whose next step is due
     oldest_step: timedelta | None
     has_redis: bool
+    presence: Presence | None  # None: Redis is away
+    seconds: float  # that the figures of the database took
 
     @property
     def oldest_due(self) -> timedelta | None:
@@ -102,6 +106,7 @@ class Operations:
 
 def operations_now() -> Operations:
     """The figures of this moment: four queries, and a few questions to Redis."""
+    began = time.monotonic()
     channels = {
         value: ChannelState(value, label, [account.name for account in accounts_for(value)])
         for value, label in Channel.choices
@@ -110,14 +115,18 @@ def operations_now() -> Operations:
     _add_waiting(channels)
     _add_sending(channels)
     _add_finished(channels)
-    has_redis = _add_queues(channels.values()) and _add_breakers(channels)
     due = Incident.objects.filter(escalate_at__lte=Now())
     steps = due.aggregate(count=Count("pk"), waited=Max(Now() - F("escalate_at")))
+    seconds = time.monotonic() - began
+    found = presence(sorted({*(channel.queue for channel in CHANNELS.values()), "escalations"}))
+    has_redis = found is not None and _add_queues(channels.values()) and _add_breakers(channels)
     return Operations(
         channels=list(channels.values()),
         steps_due=steps["count"],
         oldest_step=steps["waited"],
         has_redis=has_redis,
+        presence=found if has_redis else None,
+        seconds=seconds,
     )
 
 

@@ -23,6 +23,7 @@ from notifications.services import (
     status_updates,
     verification,
 )
+from notifications.workers import tell_swept
 
 
 @shared_task(name="notifications.tasks.deliver_due")
@@ -41,6 +42,7 @@ def wake_due_channels() -> None:
 
     Safe to run twice because a nudge that finds nothing due does nothing.
     """
+    tell_swept()
     nudging.wake_due_channels()
 
 

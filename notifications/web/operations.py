@@ -17,6 +17,8 @@ from opsknight.errors import NotAllowed
 
 # What waits longer than this has no worker, or a provider that does not answer.
 LATE = timedelta(seconds=30)
+# The figures take some milliseconds.
+SLOW_SECONDS = 1.0
 
 
 @never_cache
@@ -32,6 +34,7 @@ def operations(request: HttpRequest) -> HttpResponse:
         "channels": [_shown(state) for state in found.channels if not state.is_idle],
         "unused": [state.label for state in found.channels if state.is_idle],
         "totals": _totals(found),
+        "troubles": _troubles(found),
         "at": timezone.now(),
     }
     name = "operations_figures" if is_htmx(request) else "operations"
@@ -46,6 +49,54 @@ def _shown(state: ChannelState) -> dict[str, object]:
         "is_late": state.oldest_due is not None and state.oldest_due > LATE,
         "waits": [f"{count} wait {why}" for why, count in sorted(state.waits.items())],
     }
+
+
+def _troubles(found: Operations) -> list[tuple[str, str]]:
+    """What stands at this moment, and what to do about it; what stops the most comes first."""
+    told: list[tuple[str, str]] = []
+    present = found.presence
+    if present is None:
+        told.append(
+            (
+                "Redis is away.",
+                "Workers get no tasks: pages wait in the database, and go out once it is back. "
+                "Start it, and look at its log and memory. Breakers cannot be shown meanwhile.",
+            )
+        )
+    elif present.unserved:
+        told.append(
+            (
+                f"No worker serves {_listed(present.unserved)}.",
+                "What is due there waits. Start the worker; where it ends again, its log says why.",
+            )
+        )
+    if present is not None and present.sweeps_are_late(timezone.now()):
+        told.append(
+            (
+                "No sweep has come for half a minute.",
+                "Escalations and retries stand still. Is Beat running, and the worker of the "
+                "queue default?",
+            )
+        )
+    if found.oldest_step is not None and found.oldest_step > LATE:
+        told.append(
+            (
+                f"A step of an escalation is {in_words(found.oldest_step)} late.",
+                "Is the worker of the queue escalations running, and Beat? Its log says more.",
+            )
+        )
+    if found.seconds > SLOW_SECONDS:
+        told.append(
+            (
+                f"The database took {found.seconds:.1f} s for these figures.",
+                "It is slow: look at its load, its disk and what it is busy with.",
+            )
+        )
+    return told
+
+
+def _listed(queues: list[str]) -> str:
+    return f"the queue {queues[0]}" if len(queues) == 1 else f"the queues {', '.join(queues)}"
 
 
 def _totals(found: Operations) -> list[dict[str, object]]:

@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from escalations.models import EngineAudit
 from escalations.services import engine
 from notifications.breakers import Guard, report
+from notifications.workers import tell_presence
 from opsknight.prompt_redis import prompt_redis
 from tests.factories import IncidentFactory, NotificationFactory
 
@@ -93,3 +94,13 @@ def test_open_breakers_and_waiting_pages_are_figures(client: Client, settings: S
     prompt_redis().flushdb()
     assert found["opsknight_breaker_open", "smsTwilio"] == 1
     assert found["opsknight_outbox_waiting_pages", "emaillimit"] == 1
+
+
+def test_queues_without_a_worker_are_figures(client: Client, settings: Settings) -> None:
+    settings.REDIS_PREFIX = "test-of-metrics:"
+    tell_presence(["email"])
+
+    found = figures(client)
+
+    assert found["opsknight_queue_served", "email"] == 1
+    assert found["opsknight_queue_served", "sms"] == 0

@@ -1,7 +1,10 @@
 """The operations page: depth, age, pace and breakers of each channel, for responders."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -9,14 +12,17 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from kombu.asynchronous.timer import Timer
 from pytest_django import Settings
 
+from config.celery import WORKERS, TellPresence
 from incidents.models import Incident
 from notifications import breakers
 from notifications.breakers import Guard
 from notifications.models import Notification
 from notifications.operations import ChannelState, operations_now
 from notifications.web.operations import in_words
+from notifications.workers import presence, tell_presence, tell_swept
 from opsknight.models import User
 from opsknight.prompt_redis import prompt_redis
 from tests.factories import IncidentFactory, NotificationFactory
@@ -24,6 +30,20 @@ from tests.factories import IncidentFactory, NotificationFactory
 pytestmark = pytest.mark.django_db
 State = Notification.State
 URL = "/operations/"
+
+
+@contextmanager
+def worker_of(queues: list[str]) -> Iterator[None]:
+    """What a worker with these queues does while it is connected."""
+    consumer = SimpleNamespace(
+        app=SimpleNamespace(amqp=SimpleNamespace(queues=SimpleNamespace(consume_from=queues))),
+        timer=Timer(),
+    )
+    step = TellPresence(consumer)
+    step.start(consumer)
+    yield
+    step.stop(consumer)
+    assert not [entry for entry in consumer.timer.queue if not entry.entry.canceled]
 
 
 def channel(name: str) -> ChannelState:
@@ -145,6 +165,46 @@ def test_the_page_works_while_redis_is_away(
     prompt_redis.cache_clear()
     assert page.status_code == 200
     assert "Redis is away" in page.content.decode()
+    assert "Start it, and look at its log" in page.content.decode()
+
+
+def test_a_queue_without_a_worker_and_sweeps_that_stay_away_are_told(
+    client: Client, settings: Settings, bob: User
+):
+    settings.REDIS_PREFIX = f"test-{time.time_ns()}:"
+    served = [q for queues in WORKERS.values() for q in queues if q not in ("sms", "voice")]
+    client.force_login(bob)
+
+    tell_presence(served)
+    wounded = client.get(URL).content.decode()
+    tell_presence(["sms", "voice"])
+    tell_swept()
+    well = client.get(URL).content.decode()
+
+    assert "No worker serves the queues sms, voice." in wounded
+    assert "No sweep has come" in wounded
+    assert "No worker serves" not in well
+    assert "No sweep has come" not in well
+
+
+def test_a_worker_says_which_queues_it_serves_until_it_is_cut_off(settings: Settings):
+    settings.REDIS_PREFIX = f"test-{time.time_ns()}:"
+    with worker_of(["push"]):
+        during = presence(["push", "sms"])
+    key = f"{settings.REDIS_PREFIX}worker:push"
+
+    assert during is not None
+    assert during.unserved == ["sms"]
+    assert 0 < prompt_redis().ttl(key) <= 20
+
+
+def test_a_step_that_is_late_is_told_with_what_to_do(client: Client, bob: User):
+    IncidentFactory(escalate_at=timezone.now() - timedelta(seconds=90))
+    client.force_login(bob)
+
+    page = client.get(URL).content.decode()
+
+    assert "A step of an escalation is 90 s late." in page
 
 
 def test_the_page_costs_the_same_however_much_waits(client: Client, incident: Incident, bob: User):
