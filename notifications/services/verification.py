@@ -184,12 +184,12 @@ def _hash(method_id: int, code: str) -> str:
     return digest.hexdigest()
 
 
-def _forget_texts(method: ContactMethod) -> None:
-    """Take codes that were used out of the outbox and the sandbox."""
+def _forget_texts(method: ContactMethod, instead: str = "The code was used.") -> None:
+    """Take codes that are of no use any more out of the outbox and the sandbox."""
     rows = Notification.objects.filter(
         contact_method=method, reason=Notification.Reason.VERIFICATION
     )
-    rows.update(text="The code was used.")
+    rows.update(text=instead)
     for row in rows.filter(sandbox_message__isnull=False).select_related("sandbox_message"):
         row.sandbox_message.delete()
 
@@ -209,6 +209,7 @@ def delete_unverified(*, now: datetime) -> int:
         count = 0
         for method in expired:
             record_change(actor=None, action="contact_method.expired", entity=method)
+            _forget_texts(method, "The code was not used in time.")
             method.delete()
             count += 1
     return count

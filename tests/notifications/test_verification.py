@@ -106,6 +106,7 @@ def test_n3_an_unverified_address_is_deleted_when_its_code_expires(bob: User):
     assert delete_unverified(now=now() + LIFETIME) == 1
     assert not bob.contact_methods.exists()
     assert AuditEntry.objects.filter(action="contact_method.expired", actor=None).exists()
+    assert Notification.objects.get(reason="verification").text == "The code was not used in time."
 
 
 def test_n3_verified_and_switched_off_addresses_stay(bob: User):
