@@ -113,7 +113,7 @@ def get_contact_method_for(user: User, pk: int) -> ContactMethod:
     """
     method = contact_methods_of(user).filter(pk=pk).first()
     if method is None:
-        raise NotFound("You have no such contact method.")
+        raise NotFound("You have no such contact method. It may have been removed meanwhile.")
     return method
 
 
@@ -133,7 +133,7 @@ def get_rule_for(user: User, pk: int) -> NotificationRule:
         NotificationRule.objects.filter(user=user, pk=pk).select_related("contact_method").first()
     )
     if rule is None:
-        raise NotFound("You have no such rule.")
+        raise NotFound("You have no such rule. It may have been removed meanwhile.")
     return rule
 
 

@@ -4,6 +4,7 @@ from email import message_from_string, policy
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -27,6 +28,8 @@ def sandbox(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     require_sandbox(user)
     messages = visible_sandbox_messages(user).defer("text", "html", "raw")
+    # What has no subject is known by how it begins.
+    messages = messages.annotate(beginning=Left("text", 100))
     context = {
         "page": stretch_of(messages, request.GET, PAGE_SIZE),
         "has_mail_server": bool(settings.EMAIL_URL),

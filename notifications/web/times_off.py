@@ -59,7 +59,7 @@ def add(request: HttpRequest) -> HttpResponse:
         except OpsKnightError as error:
             add_errors(form, error)
         else:
-            return back(request, f"{absence.substitute} is paged in your place, and was told.")
+            return back(request, f"{absence.substitute} stands in for you, and was told.")
     return show_page(request, user, absence_form=form)
 
 
