@@ -18,6 +18,7 @@ from notifications import breakers, holds
 from notifications.breakers import Guard
 from notifications.channels.email import EmailChannel
 from notifications.holds import held_until, hold
+from notifications.limits import account_slot
 from notifications.models import Destination, Notification, PostedMessage
 from notifications.providers.base import ProviderConfig
 from notifications.services.delivery import deliver_due
@@ -255,3 +256,13 @@ def test_edits_keep_to_the_breaker_and_the_patience_of_their_account(
 
     assert (page.state, page.waits_for) == (State.PENDING, Wait.BREAKER)
     assert len(slack.requests) == calls + 1
+
+
+def test_of_an_account_s_minute_edits_leave_a_share_to_pages():
+    now = time.time()
+
+    edits = [account_slot("a", 5, is_page=False, now=now) is None for _ in range(5)]
+    page = account_slot("a", 5, now=now)
+
+    assert edits == [True] * 4 + [False]
+    assert page is None
