@@ -10,7 +10,9 @@ from notifications.providers.http import ApiAnswer
 # Our own key is wrong, was withdrawn, or may not do this: the message and the address are fine.
 CREDENTIAL_STATUSES = frozenset({401, 403})
 MAX_REASON_LENGTH = 200
+MAX_READ_LENGTH = 10 * MAX_REASON_LENGTH
 _URL = re.compile(r"\bhttps?://\S+", re.IGNORECASE)
+_MAIL = re.compile(r"[^\s<>@:;,()\[\]]{1,64}@[^\s<>@:;,()\[\]]{1,255}")
 
 
 def check_api_answer(answer: ApiAnswer, *, who: str, reason: str = "") -> None:
@@ -46,5 +48,9 @@ def unclear_answer(answer: ApiAnswer, *, who: str) -> DeliveryError:
 
 
 def plain_reason(text: object) -> str:
-    """What a provider said, in one line, shortened, without addresses of pages."""
-    return _URL.sub("…", one_line(str(text or "")))[:MAX_REASON_LENGTH]
+    """What a provider said, in one line, shortened, without addresses of pages and of people.
+
+    It is shown to all who may see the incident, and whose address it was to its person alone.
+    """
+    line = one_line(str(text or "")[:MAX_READ_LENGTH])
+    return _MAIL.sub("…", _URL.sub("…", line))[:MAX_REASON_LENGTH]

@@ -9,7 +9,8 @@ from uuid import UUID
 from django.core.exceptions import ImproperlyConfigured
 
 from notifications.channels.base import SEND_SECONDS, DeliveryError, Message
-from notifications.channels.email import ascii_domain, one_line
+from notifications.channels.email import ascii_domain
+from notifications.providers.api_errors import plain_reason
 from notifications.providers.base import Field, Provider, ProviderConfig, Sent
 from notifications.providers.smtp_connections import (
     Connection,
@@ -118,7 +119,7 @@ def _says_address_is_dead(code: int, answer: bytes) -> bool:
 
 
 def _reply(code: int, answer: bytes) -> str:
-    return f"{code} {one_line(answer.decode(errors='replace'))}"
+    return f"{code} {plain_reason(answer.decode(errors='replace'))}"
 
 
 def _as_bytes(text: bytes | str) -> bytes:
@@ -129,4 +130,4 @@ def _plain(error: Exception) -> str:
     """The error's text without its class."""
     if isinstance(error, smtplib.SMTPResponseException):
         return _reply(error.smtp_code, _as_bytes(error.smtp_error))
-    return one_line(str(error)) or type(error).__name__
+    return plain_reason(error) or type(error).__name__

@@ -340,14 +340,15 @@ def test_t4_without_another_way_the_account_address_is_used(
 
 def test_a_dead_account_address_ends_the_ways(mailbox: Mailbox, incident: Incident, bob: User):
     NotificationFactory(incident=incident, user=bob)
-    mailbox.rcpt_answers = ["550 5.1.1 no such user"]
+    mailbox.rcpt_answers = [f"550 5.1.1 <{bob.email}>: no such user"]
 
     deliver_due(channel="email")
 
     assert Notification.objects.get().state == State.FAILED
+    # The whole team reads this, and one's address is one's own business.
     assert messages(incident) == [
         "Page to Bob by e-mail failed: The mail server refuses the address: "
-        "550 5.1.1 no such user. No other way is left."
+        "550 5.1.1 <…>: no such user. No other way is left."
     ]
 
 
