@@ -75,12 +75,16 @@ def phrase_of(message: Notification) -> str:
 
 def masked_address(message: Notification) -> str:
     """Enough to recognise an address that one knows, and no more."""
-    address = message.address
+    return masked(message.channel, message.address)
+
+
+def masked(channel: str, address: str) -> str:
+    """The same of an address on a channel."""
     if "://" in address:
         return without_path(address)
-    if message.channel in PHONE_CHANNELS:
+    if channel in PHONE_CHANNELS:
         return f"{address[:3]}…{address[-SHOWN_DIGITS:]}"
-    if message.channel == Channel.EMAIL:
+    if channel == Channel.EMAIL:
         name, _, domain = address.rpartition("@")
         return f"{name[:1]}…@{domain}"
     return address

@@ -78,6 +78,7 @@ def messages(request: HttpRequest) -> HttpResponse:
         "states": STATES,
         "channels": OUTGOING,
         "reasons": Notification.Reason.choices,
+        "may_see_replies": user.is_admin,
         "older": f"?{wanted.query(older=page.older)}" if page.older else "",
         "newest": f"?{wanted.query()}" if request.GET.get("older") else "",
     }

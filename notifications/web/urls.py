@@ -10,6 +10,7 @@ from notifications.web.links import link_patterns
 from notifications.web.messages import message_patterns
 from notifications.web.operations import operation_patterns
 from notifications.web.preferences import preference_patterns
+from notifications.web.replies import reply_patterns
 from notifications.web.short_links import short_patterns
 from notifications.web.slack import slack_patterns
 from notifications.web.subscriptions import subscription_patterns
@@ -35,6 +36,7 @@ urlpatterns: list[URLPattern] = [
     *team_patterns,
     *destination_patterns,
     *message_patterns,
+    *reply_patterns,
     *operation_patterns,
     *subscription_patterns,
     *link_patterns,
