@@ -129,8 +129,8 @@ def _act(reply: Reply, channel: str, address: str, people: list[User], now: date
     answers, refusals = [], []
     try:
         for incident_id in _incidents(reply, channel, address):
-            user = _person_of(incident_id, channel, address, people)
             try:
+                user = _person_of(incident_id, channel, address, people)
                 with transaction.atomic():
                     answers.append(
                         act(
@@ -189,14 +189,19 @@ def _incident(reply: Reply, channel: str, address: str) -> int:
 
 
 def _person_of(incident_id: int, channel: str, address: str, people: list[User]) -> User:
-    """Who of those that share a telephone was paged by it; the first where nobody was."""
+    """Who of those that share a telephone was paged by it; raises NotFound where nobody was.
+
+    Then nobody knows who of them writes, and one must not act, or look, in the name of another.
+    """
     if len(people) == 1:
         return people[0]
     pages = Notification.objects.filter(
         incident_id=incident_id, channel=channel, address=address, user__in=people
     )
     last = pages.select_related("user").order_by("-pk").first()
-    return last.user if last is not None and last.user is not None else people[0]
+    if last is None or last.user is None:
+        raise NotFound(f"Several people have this number, and no page about #{incident_id} came.")
+    return last.user
 
 
 def _told(answers: list[Answer], refusals: Iterable[str]) -> str:

@@ -418,6 +418,17 @@ def test_of_those_who_share_a_telephone_the_one_who_was_paged_answers(
     assert said(incident) == ["Acknowledged by Carol by SMS"]
 
 
+def test_of_those_who_share_a_telephone_nobody_acts_as_another(
+    phone: ContactMethod, incident: Incident, carol: User
+) -> None:
+    ContactMethodFactory(user=carol, channel="sms", address=PHONE)
+
+    answer = reply(f"ack #{incident.pk}")
+
+    assert answer == f"Several people have this number, and no page about #{incident.pk} came."
+    assert said(incident) == []
+
+
 def test_by_whatsapp_the_same_is_answered(bob: User, incident: Incident) -> None:
     text_to(ContactMethodFactory(user=bob, channel="whatsapp", address=PHONE), incident)
 
