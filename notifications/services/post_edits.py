@@ -202,8 +202,7 @@ def _record(
     if isinstance(failure, Postponed):
         PostedMessage.objects.filter(pk=post.pk).update(edit_at=max(failure.until, now))
         return
-    patience = failure.retry_after if failure is not None else None
-    failures = post.edits_failed + (patience is None)  # being asked to wait is no failure
+    failures = post.edits_failed + 1
     rows = PostedMessage.objects.filter(pk=post.pk)
     if failure is None:
         rows.update(shown=shown, edit_at=None, edits_failed=0)
@@ -214,5 +213,4 @@ def _record(
         )  # fmt: skip
         rows.update(shown=shown, edit_at=None, edits_failed=0)
     else:
-        wait = FIRST_BACKOFF * 2**failures if patience is None else patience
-        rows.update(edit_at=now + wait, edits_failed=failures)
+        rows.update(edit_at=now + FIRST_BACKOFF * 2**failures, edits_failed=failures)

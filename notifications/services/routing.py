@@ -108,16 +108,24 @@ def edit_message(
 ) -> Postponed | None:
     """Edit what an account posted; Postponed: not now, as for new messages. Raises DeliveryError.
 
-    Of the account's minute a share is left to pages.
+    Edits never hold back pages: of the account's minute a share is left to them, and the patience
+    that an edit is asked for is that of edits alone, which chats count by themselves.
     """
     way = exit_of(account, message.address, channel)
+    edits, now = f"edits:{way.hold}", time.time()
+    if (until := held_until(edits, now=now)) is not None:
+        return _patient(way, until, now)
     if (wait := _not_now(way, is_page=False)) is not None:
         return wait
     try:
         PROVIDERS[account.kind].edit(message, config=account, posted=posted)
     except DeliveryError as error:
-        if (wait := _learn(way, error)) is not None:
-            return wait
+        if error.retry_after and not error.permanent:
+            breakers.give_back(way.guard)
+            until = time.time() + error.retry_after.total_seconds()
+            hold(edits, until=until)
+            return _patient(way, until, time.time())
+        _learn(way, error)
         raise
     breakers.report(way.guard)
     return None
