@@ -39,7 +39,7 @@ def press_key(
     A key that answers is obeyed once per call, however often the provider repeats it.
     """
     rows = _rows(notification_ids)
-    if not rows or rows[0].user is None:
+    if not rows or rows[0].user is None or not rows[0].user.is_active:
         return CallStep("This call is over.", "")
     user = rows[0].user
     if menu == "stop":

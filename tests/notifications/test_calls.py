@@ -281,15 +281,19 @@ def test_a_key_that_is_told_twice_is_obeyed_once(twilio: Twilio, incident: Incid
     assert InboundReply.objects.count() == 1
 
 
-def test_somebody_who_left_answers_nothing(twilio: Twilio, incident: Incident, bob: User):
+@pytest.mark.parametrize("key", ["4", "*"])
+def test_somebody_who_left_answers_and_hears_nothing(
+    twilio: Twilio, incident: Incident, bob: User, key: str
+):
     page_by("voice", incident, bob)
     call = ring(twilio)
     twilio.take_call(call)
     User.objects.filter(pk=bob.pk).update(status=User.Status.DISABLED)
 
-    twilio.press(call, "4")
+    said = twilio.press(call, key)
 
     incident.refresh_from_db()
+    assert said == "This call is over. Goodbye."
     assert incident.status == Incident.Status.TRIGGERED
 
 
