@@ -29,9 +29,12 @@ class Forked:
     def poll(self) -> int | None:
         """The exit status, negative for the signal that ended it; None while it runs."""
         if self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # it ended before we knew its number, as a stray
+                self.returncode = -signal.SIGKILL
+            else:
+                self.returncode = os.waitstatus_to_exitcode(status) if pid else None
         return self.returncode
 
     def send_signal(self, sig: int) -> None:
@@ -94,7 +97,7 @@ class ForkServer:
         try:
             await asyncio.wait(waits, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if not answered.done():
-                raise OSError("the fork server has ended, or hangs")
+                raise OSError("the fork server has ended or hangs; its lines say why")
             if not answered.result():
                 raise OSError("the fork server cannot fork")
             return answered.result()
