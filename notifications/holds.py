@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 # What nobody held is believed to be free for this long.
 FREE_SECONDS = 1.0
+# Nobody's patience is longer: what ends later was said before a clock was set back.
+LONGEST_SECONDS = 3600.0
 MAX_KEPT = 1000
 
 _held: dict[str, float] = {}  # until when, in seconds of the epoch
@@ -43,7 +45,7 @@ def hold(name: str, *, until: float) -> bool:
 
 def held_until(name: str, *, now: float) -> float | None:
     """None: it is not held. Otherwise until when, in seconds of the epoch."""
-    if (until := _held.get(name, 0.0)) > now:
+    if _is_ahead(until := _held.get(name, 0.0), now):
         return until
     if time.monotonic() < _free_until.get(name, 0.0):
         return None
@@ -52,7 +54,7 @@ def held_until(name: str, *, now: float) -> float | None:
     except RedisError as error:
         logger.warning("Nobody else's patience is known while Redis is away: %s", error)
         return None
-    if found is not None and float(found) > now:
+    if found is not None and _is_ahead(float(found), now):
         _remember(name, float(found))
         return float(found)
     if len(_free_until) >= MAX_KEPT:
@@ -67,6 +69,10 @@ def forget_holds() -> None:
         prompt_redis().delete(_key(name))
     _held.clear()
     _free_until.clear()
+
+
+def _is_ahead(until: float, now: float) -> bool:
+    return now < until <= now + LONGEST_SECONDS
 
 
 def _remember(name: str, until: float) -> None:

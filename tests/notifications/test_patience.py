@@ -124,9 +124,11 @@ def test_the_longer_patience_counts_and_ends():
     found = held_until("x", now=now)
 
     over = held_until("x", now=now + 61)
+    set_back = held_until("x", now=now - 7200)
 
     assert found == pytest.approx(now + 60)
     assert over is None
+    assert set_back is None
 
 
 def test_pages_wait_for_a_busy_account_without_losing_attempts_and_it_does_not_count_as_failing(
