@@ -162,7 +162,8 @@ def test_a_page_is_pushed_shown_and_acknowledged_without_opening_anything(
         }
     ]
     state = STATE.format(pk=pk)
-    wait_until(lambda: running_stack.run(state)["push"] == ["delivered"], 10, "the browser said so")
+    # A browser may say so before the worker has written down that it sent: then again after 10 s.
+    wait_until(lambda: running_stack.run(state)["push"] == ["delivered"], 30, "the browser said so")
 
     worker_of(pia).evaluate(PRESS, "acknowledge")
 
