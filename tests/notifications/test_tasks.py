@@ -15,6 +15,7 @@ from incidents.models import Incident
 from notifications import tasks
 from notifications.channels import CHANNELS
 from notifications.models import Notification
+from notifications.services import nudging
 from opsknight.models import User
 from opsknight.prompt_redis import prompt_redis
 from tests.factories import ContactMethodFactory, NotificationFactory
@@ -61,6 +62,24 @@ def test_the_sweep_wakes_those_channels_on_which_something_is_due(incident: Inci
     grown = [prompt_redis().llen(queue) - n for queue, n in zip(queues, before, strict=True)]
     assert grown == [1, 1, 0, 0, 0]
     assert len(queries) == 1
+
+
+@pytest.mark.django_db
+def test_the_sweep_reads_no_table_however_much_is_to_come_later(incident: Incident, bob: User):
+    soon = timezone.now() + timedelta(hours=1)
+    later = {"incident": incident, "user": bob, "channel": "email", "due_at": soon}
+    Notification.objects.bulk_create(
+        Notification(**later, reason="escalation", cause=f"step:{n}", turn=n % 50)
+        for n in range(3000)
+    )
+
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE notifications_notification")
+        cursor.execute(f"EXPLAIN {nudging._DUE}", [list(CHANNELS)])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert "notification_due" in plan
+    assert "Seq Scan" not in plan
 
 
 @pytest.mark.django_db
