@@ -295,18 +295,27 @@ def test_too_many_guesses_are_refused(feed: CalendarFeed) -> None:
     assert read(feed).status_code == 200
 
 
-def test_one_feed_cannot_be_read_without_end(feed: CalendarFeed) -> None:
-    answers = [read(feed, query="?past=0&future=1") for _ in range(62)]
+def test_one_feed_cannot_be_read_without_end(
+    feed: CalendarFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("escalations.web.calendars.READ_RATE", "3/m")
 
-    assert answers[-1].status_code == 429
-    assert int(answers[-1]["Retry-After"]) > 0
+    # More than twice the limit: a new minute may begin in between.
+    answers = [read(feed, query="?past=0&future=1") for _ in range(8)]
+
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert 0 < len(refused) < 6
+    assert int(refused[-1]["Retry-After"]) > 0
 
 
-def test_wide_reading_is_limited_for_all_feeds_of_an_owner(feed: CalendarFeed, bob: User) -> None:
+def test_wide_reading_is_limited_for_all_feeds_of_an_owner(
+    feed: CalendarFeed, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("escalations.web.calendars.WIDE_RATE", "2/m")
     other = feeds.create_feed(owner=feed.owner, name="Other", schedule=None, actor=bob)
 
     # More than twice the limit: a new minute may begin in between.
-    answers = [read(one, query="?future=366") for one in (feed, other) * 11]
+    answers = [read(one, query="?future=366") for one in (feed, other) * 3]
 
     assert {answer.status_code for answer in answers} == {200, 429}
     assert read(other).status_code == 200
