@@ -5,7 +5,7 @@ not in. What was sent is on the incident's own page.
 """
 
 import secrets
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -14,11 +14,13 @@ from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+from notifications.events import LABELS
 from notifications.models import (
     Absence,
     ContactMethod,
     DeliveryAttempt,
     Destination,
+    EventSubscription,
     Notification,
     NotificationRule,
     PagingPreferences,
@@ -27,9 +29,18 @@ from notifications.models import (
 from notifications.models.preferences import Channel
 from notifications.provider_admin import ProviderAdmin
 from notifications.services.preferences import ADDABLE
+from notifications.services.subscriptions import (
+    SubscriptionValues,
+    create_subscription,
+    delete_subscription,
+    update_subscription,
+)
 from notifications.services.verification import needs_code
+from notifications.subscription_admin_form import EventSubscriptionForm
 from opsknight.admin import AuditedModelAdmin, ReadOnlyAdmin
+from opsknight.models import User
 from opsknight.services.audit import MASK
+from opsknight.web import client_ip
 
 __all__ = ["ProviderAdmin"]  # importing registers it
 
@@ -115,6 +126,55 @@ class DestinationAdmin(AuditedModelAdmin):
         if obj.enabled:
             obj.broken_reason = ""
         super().save_model(request, obj, form, change)
+
+
+@admin.register(EventSubscription)
+class EventSubscriptionAdmin(AuditedModelAdmin):
+    """Who follows what. Through the services, which check events and templates."""
+
+    audits_itself = True
+    list_display = ("destination", "service", "team", "events_shown", "enabled")
+    list_filter = (
+        "enabled", "destination__channel", ("destination", AutocompleteSelectFilter),
+        ("service", AutocompleteSelectFilter), ("team", AutocompleteSelectFilter),
+    )  # fmt: skip
+    list_select_related = ("destination", "service", "team")
+    search_fields = ("destination__name", "service__name", "team__name")
+    autocomplete_fields = ("destination", "service", "team")
+    form = EventSubscriptionForm
+    fields = ("destination", "service", "team", "events", "template", "enabled")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[EventSubscription]:
+        """Without the secrets of destinations."""
+        found: QuerySet[EventSubscription] = super().get_queryset(request)
+        return found.defer("destination__secret")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: EventSubscription | None = None
+    ) -> tuple[str, ...]:
+        """What is followed, and where to, stays: make another one."""
+        return ("destination", "service", "team") if obj is not None else ()
+
+    @admin.display(description="events")
+    def events_shown(self, found: EventSubscription) -> str:
+        """Which events, in words."""
+        return ", ".join(LABELS.get(name, name) for name in found.events) or "All events"
+
+    def save_model(
+        self, request: HttpRequest, obj: EventSubscription, form: Any, change: bool
+    ) -> None:
+        """The actor must be one who may; the services say so."""
+        actor, ip = cast(User, request.user), client_ip(request)
+        values = cast(SubscriptionValues, form.cleaned_data)
+        if change:
+            stored = EventSubscription.objects.get(pk=obj.pk)
+            update_subscription(subscription=stored, values=values, actor=actor, ip=ip)
+            return
+        made = create_subscription(values=values, actor=actor, now=timezone.now(), ip=ip)
+        obj.pk, obj._state.adding = made.pk, False
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        delete_subscription(subscription=obj, actor=cast(User, request.user), ip=client_ip(request))
 
 
 @admin.register(NotificationRule)

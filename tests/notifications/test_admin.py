@@ -8,6 +8,7 @@ from incidents.models import Incident
 from notifications.models import (
     ContactMethod,
     Destination,
+    EventSubscription,
     Notification,
     NotificationRule,
     PagingPreferences,
@@ -21,6 +22,7 @@ from tests.factories import (
     DestinationFactory,
     NotificationFactory,
     NotificationRuleFactory,
+    ServiceFactory,
     TeamFactory,
 )
 from tests.incidents.cast import browser
@@ -195,3 +197,34 @@ def test_quiet_hours_that_cannot_be_read_are_refused(alice: User, bob: User):
 
     assert answer.status_code == 200
     assert not PagingPreferences.objects.exists()
+
+
+def test_administrators_let_destinations_follow_here(alice: User):
+    place = DestinationFactory(channel="webhook", address="https://example.com/")
+    service = ServiceFactory()
+    form = {"destination": place.pk, "service": service.pk, "enabled": "on"}
+    events = {"events": ["incident.resolved", "incident.triggered"], "template": '{"a": 1}'}
+    page = browser(alice)
+
+    neither = page.post(add_url("eventsubscription"), form | {"service": ""})
+    broken = page.post(add_url("eventsubscription"), form | {"template": "{{ nothing"})
+    page.post(add_url("eventsubscription"), form | events)
+    made = EventSubscription.objects.get()
+    change = reverse("admin:notifications_eventsubscription_change", args=[made.pk])
+    page.post(change, {"events": ["incident.note"], "template": ""})
+
+    assert "Choose a service or a team" in neither.content.decode()
+    assert broken.status_code == 200
+    changed = EventSubscription.objects.get()
+    assert (made.events, made.template) == (["incident.triggered", "incident.resolved"], '{"a": 1}')
+    assert (changed.pk, changed.events, changed.enabled) == (made.pk, ["incident.note"], False)
+    assert place.secret not in page.get(change).content.decode()
+    listed = page.get(reverse("admin:notifications_eventsubscription_changelist"))
+    assert place.name in listed.content.decode()
+    page.post(reverse("admin:notifications_eventsubscription_delete", args=[made.pk]), {"post": 1})
+    actions = AuditEntry.objects.filter(action__startswith="event_subscription.")
+    assert sorted(actions.values_list("action", flat=True)) == [
+        "event_subscription.created",
+        "event_subscription.deleted",
+        "event_subscription.updated",
+    ]
