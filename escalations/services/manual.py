@@ -55,7 +55,7 @@ def escalate_incidents(
         locked = _lock(incident.pk for incident in incidents)
         refused = _refusals(locked)
         if step is None:
-            refused |= _pressed_by_others(locked, actor, now)
+            refused |= _just_pressed(locked, actor, via, now)
         going = [incident for incident in locked if incident.pk not in refused]
         due = []
         for one in _runs_of(going, now):
@@ -83,11 +83,15 @@ def _refusals(incidents: Iterable[Incident]) -> dict[int, OpsKnightError]:
     return {pk: Conflict(reason) for pk, reason in reasons.items() if reason}
 
 
-def _pressed_by_others(
-    incidents: Iterable[Incident], actor: User | None, now: datetime
+def _just_pressed(
+    incidents: Iterable[Incident], actor: User | None, via: str, now: datetime
 ) -> dict[int, OpsKnightError]:
-    """Incidents that somebody else escalated a moment ago: the next step of a person who saw the
-    page before that is the one that was taken; 1 query."""
+    """Incidents that were escalated a moment ago; 1 query.
+
+    By somebody else: the next step of a person who saw the page before that is the one that was
+    taken. By the same person's answer to a page: a button pressed twice, or a message that came
+    twice. On the page, where its effect is seen, a second press is a second step.
+    """
     if actor is None:
         return {}
     pressed = TimelineEntry.objects.filter(
@@ -95,7 +99,9 @@ def _pressed_by_others(
         kind=TimelineEntry.Kind.ESCALATION_MOVED,
         at__gt=now - SAME_PRESS,
         actor__isnull=False,
-    ).exclude(actor=actor)
+    )
+    if not via:
+        pressed = pressed.exclude(actor=actor)
     return {
         entry.incident_id: Conflict(
             f"{entry.actor_label} escalated incident #{entry.incident_id} a moment ago. "

@@ -1,5 +1,7 @@
 """Escalating by an answer to a page (scenario B3 by SMS)."""
 
+from contextlib import suppress
+
 import pytest
 from django.utils import timezone
 
@@ -58,6 +60,21 @@ def test_an_answer_escalates_and_names_the_person_and_the_way(paged: Incident, j
     assert paged_people(paged) == {"Jane", "John"}
     moved = TimelineEntry.objects.get(incident=paged, kind="escalation_moved")
     assert moved.message == "Escalated to step 2 by Jane by telephone"
+
+
+def test_a_button_pressed_twice_takes_one_step(paged: Incident, jane: User) -> None:
+    for _ in range(2):
+        with suppress(Conflict):
+            act(
+                user=jane,
+                incident_id=paged.pk,
+                action="escalate",
+                via="in Slack",
+                now=timezone.now(),
+            )
+
+    moved = TimelineEntry.objects.filter(incident=paged, kind="escalation_moved")
+    assert [entry.message for entry in moved] == ["Escalated to step 2 by Jane in Slack"]
 
 
 def test_b3_an_sms_escalates_what_is_acknowledged(paged: Incident, jane: User) -> None:
