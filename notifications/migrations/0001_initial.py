@@ -535,6 +535,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "verbose_name_plural": "paging preferences",
+            },
         ),
         migrations.CreateModel(
             name="PostedMessage",

@@ -38,6 +38,7 @@ class PagingPreferences(models.Model):
     digest_at = models.TimeField(null=True, blank=True)  # of a daily digest
 
     class Meta:
+        verbose_name_plural = "paging preferences"
         constraints = (
             models.CheckConstraint(
                 condition=Q(quiet_up_to="")
