@@ -112,7 +112,7 @@ app.conf.beat_schedule = {
 }
 
 
-class TellPresence(bootsteps.StartStopStep):  # type: ignore[misc]
+class TellPresence(bootsteps.StartStopStep):
     """A worker that takes tasks says so, for the operations page."""
 
     requires = (Tasks,)
