@@ -34,7 +34,8 @@ def needs_services(args: list[str]) -> bool:
     """False for runs that load no settings worth serving: help, and xdist's controller."""
     if {"-h", "--help", "--version", "-V"} & set(args):
         return False
-    distributing = any(arg.startswith(("-n", "--numprocesses")) for arg in args)
+    counts = [arg for arg in args if arg.startswith(("-n", "--numprocesses"))]
+    distributing = any(not arg.endswith(("n0", "=0")) for arg in counts)
     return not distributing or "PYTEST_XDIST_WORKER" in os.environ
 
 
