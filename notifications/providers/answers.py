@@ -1,5 +1,6 @@
 """What the answer of an HTTP service means for a message."""
 
+from collections.abc import Set
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -9,13 +10,17 @@ from notifications.channels.base import DeliveryError
 
 # "Try again": everything else from 300 to 499 will not become better by itself.
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
-# Refused because of what was sent; the address may be fine for the next page.
-CONTENT_STATUSES = frozenset({400, 413, 415, 422})
+# What says by its nature that the address is dead. All else may be repaired at the other side: a
+# gateway that forgot its credentials, an application that is being deployed.
+GONE = frozenset({410})
 MAX_PATIENCE = timedelta(minutes=15)
 
 
-def check_answer(status: int, retry_after: str) -> None:
-    """Raise DeliveryError unless the status is 2xx. The answer's text is never shown to anybody."""
+def check_answer(status: int, retry_after: str, *, gone: Set[int] = GONE) -> None:
+    """Raise DeliveryError unless the status is 2xx; `gone` are those that break the address.
+
+    The answer's text is never shown to anybody.
+    """
     if 200 <= status < 300:
         return
     if status >= 500 or status in TRANSIENT_STATUSES:
@@ -28,7 +33,7 @@ def check_answer(status: int, retry_after: str) -> None:
     raise DeliveryError(
         f"Answered {status}.{hint}",
         permanent=True,
-        breaks_address=status not in CONTENT_STATUSES,
+        breaks_address=status in gone,
     )
 
 

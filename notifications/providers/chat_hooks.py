@@ -11,6 +11,8 @@ from notifications.providers.base import Provider, ProviderConfig, Sent
 from notifications.providers.user_urls import post_message
 
 MAX_ANSWER_BYTES = 64 * 1024
+# The vendor itself answers: it says 404 of addresses that it has deleted.
+UNKNOWN_HOOK = frozenset({404, 410})
 
 
 class ChatHookProvider(Provider):
@@ -25,7 +27,7 @@ class ChatHookProvider(Provider):
 
     def check(self, answer: Answer) -> str:
         """The chat's id of the message, or nothing; raises DeliveryError for a refusal."""
-        check_answer(answer.status, answer.headers.get("retry-after", ""))
+        check_hook(answer)
         return ""
 
     def send(
@@ -34,6 +36,11 @@ class ChatHookProvider(Provider):
         """Post it. Taken is all that a chat says: it stays `sent`."""
         answer = post_message(self.addressed(message, idempotency_key), read_bytes=MAX_ANSWER_BYTES)
         return Sent(message_id=self.check(answer)[:200], answer=str(answer.status))
+
+
+def check_hook(answer: Answer) -> None:
+    """Raise DeliveryError for what is no success; an unknown address breaks it."""
+    check_answer(answer.status, answer.headers.get("retry-after", ""), gone=UNKNOWN_HOOK)
 
 
 def document_of(answer: Answer) -> dict[str, Any]:

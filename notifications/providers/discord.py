@@ -8,8 +8,10 @@ from uuid import UUID
 
 from notifications.channels.base import DeliveryError, Message
 from notifications.outgoing_http import Answer
-from notifications.providers.answers import MAX_PATIENCE, check_answer
-from notifications.providers.chat_hooks import ChatHookProvider, document_of
+from notifications.providers.answers import MAX_PATIENCE
+from notifications.providers.chat_hooks import ChatHookProvider, check_hook, document_of
+
+INVALID_TOKEN = 50027  # of the address: it was deleted, or never was
 
 
 class DiscordProvider(ChatHookProvider):
@@ -38,7 +40,11 @@ class DiscordProvider(ChatHookProvider):
             wait = _wait_of(document.get("retry_after")) if wait is None else wait
             if wait is not None:
                 raise DeliveryError("Answered 429.", retry_after=wait)
-        check_answer(answer.status, answer.headers.get("retry-after", ""))
+        if document.get("code") == INVALID_TOKEN:
+            raise DeliveryError(
+                "Discord knows no such webhook.", permanent=True, breaks_address=True
+            )
+        check_hook(answer)
         if "id" not in document:
             raise DeliveryError("Discord answered without a message.", may_have_arrived=True)
         return str(document["id"])

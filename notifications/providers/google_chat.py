@@ -9,8 +9,7 @@ from uuid import UUID
 
 from notifications.channels.base import DeliveryError, Message
 from notifications.outgoing_http import Answer
-from notifications.providers.answers import check_answer
-from notifications.providers.chat_hooks import ChatHookProvider, document_of
+from notifications.providers.chat_hooks import ChatHookProvider, check_hook, document_of
 
 OURS = ("messageReplyOption=", "requestId=")
 
@@ -34,7 +33,7 @@ class GoogleChatProvider(ChatHookProvider):
 
     def check(self, answer: Answer) -> str:
         """The message's name, such as `spaces/AAAA/messages/BBBB`."""
-        check_answer(answer.status, answer.headers.get("retry-after", ""))
+        check_hook(answer)
         document = document_of(answer)
         if "error" in document:
             raise DeliveryError("Google Chat answered with an error.")

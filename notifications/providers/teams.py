@@ -5,7 +5,12 @@ import re
 from notifications.channels.base import DeliveryError
 from notifications.outgoing_http import Answer
 from notifications.providers.answers import check_answer
-from notifications.providers.chat_hooks import ChatHookProvider, document_of
+from notifications.providers.chat_hooks import (
+    UNKNOWN_HOOK,
+    ChatHookProvider,
+    check_hook,
+    document_of,
+)
 
 # Connectors answer 200 to what they could not deliver, and say so in the text:
 # https://github.com/MicrosoftDocs/msteams-docs/issues/1810
@@ -25,13 +30,14 @@ class TeamsProvider(ChatHookProvider):
         text = answer.body.decode(errors="replace")
         failed = _FAILED.search(text)
         if failed is not None:
-            check_answer(int(failed[1] or 503), answer.headers.get("retry-after", ""))
+            patience = answer.headers.get("retry-after", "")
+            check_answer(int(failed[1] or 503), patience, gone=UNKNOWN_HOOK)
         error = document_of(answer).get("error")
         if isinstance(error, dict) and error.get("code") == SWITCHED_OFF:
             raise DeliveryError(
                 "The workflow is switched off in Teams.", permanent=True, breaks_address=True
             )
-        check_answer(answer.status, answer.headers.get("retry-after", ""))
+        check_hook(answer)
         if error:
             raise DeliveryError("Teams answered with an error.")
         return ""

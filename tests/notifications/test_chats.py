@@ -406,6 +406,16 @@ def test_ten_megabytes_of_answer_are_not_read(kind: str, room: Room):
     assert str(caught.value) == "Answered 500."
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_chat_that_refuses_once_stays_in_use(kind: str, room: Room, status: int):
+    room[0].faults.append(Reply(status))
+
+    with pytest.raises(DeliveryError) as caught:
+        carry(kind, page_to_place(kind, room[1]))
+
+    assert (caught.value.permanent, caught.value.breaks_address) == (True, False)
+
+
 def test_a_chat_does_not_lead_into_a_private_network(kind: str, room: Room, settings: Settings):
     settings.WEBHOOK_ALLOW_PRIVATE = False
 

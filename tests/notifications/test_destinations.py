@@ -325,13 +325,28 @@ def test_a_test_that_fails_for_good_marks_it_broken(
     endpoint: Endpoint, hook: Destination, alice: User, lost: Lost
 ):
     destinations.send_test(destination=hook, actor=alice, now=timezone.now())
-    endpoint.answers = [404]
+    endpoint.answers = [410]
 
     deliver_due(channel="webhook")
 
     hook.refresh_from_db()
-    assert hook.broken_reason == "Answered 404."
+    assert hook.broken_reason == "Answered 410."
     assert lost == []
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 404])
+def test_a_refusal_that_may_be_repaired_fails_the_message_and_not_the_destination(
+    endpoint: Endpoint, hook: Destination, alice: User, status: int
+):
+    destinations.send_test(destination=hook, actor=alice, now=timezone.now())
+    endpoint.answers = [status]
+
+    deliver_due(channel="webhook")
+
+    hook.refresh_from_db()
+    row = Notification.objects.get()
+    assert (row.state, row.last_error[:13]) == (State.FAILED, f"Answered {status}.")
+    assert (hook.enabled, hook.broken_reason) == (True, "")
 
 
 def test_what_is_switched_off_is_not_tested(hook: Destination, alice: User):

@@ -95,10 +95,13 @@ def test_2xx_is_success(endpoint: Endpoint, status: int):
 @pytest.mark.parametrize(
     ("status", "permanent", "breaks"),
     [
-        (301, True, True),
-        (302, True, True),
-        (400, True, False),  # this body was refused; the next one may be taken
-        (404, True, True),
+        (301, True, False),
+        (302, True, False),
+        (400, True, False),
+        # What forgot its credentials, or is being deployed, is not dead.
+        (401, True, False),
+        (403, True, False),
+        (404, True, False),
         (408, False, False),
         (410, True, True),
         (422, True, False),
