@@ -137,11 +137,14 @@ class ProviderAdmin(AuditedModelAdmin):
         except OpsKnightError as error:
             self.message_user(request, error.message, messages.ERROR)
             return HttpResponseRedirect(reverse("admin:notifications_provider_changelist"))
-        form = TrialForm(config.kind, request.POST or None)
+        # What was tried last is there to be tried again, of this account alone.
+        tried = request.session.get("provider_test", {})
+        form = TrialForm(config.kind, request.POST or None, initial=tried.get(key))
         if request.method == "POST" and form.is_valid():
             self._try(request, config, form)
+            request.session["provider_test"] = {key: form.cleaned_data}
             return HttpResponseRedirect(_test_page(key))
-        context = self._context(request, title="Send test", account=config, form=form)
+        context = self._context(request, title="Send test", name=config.name, form=form)
         return render(request, "admin/notifications/provider/test.html", context)
 
     def _try(self, request: HttpRequest, config: ProviderConfig, form: TrialForm) -> None:

@@ -280,6 +280,21 @@ def test_a_test_says_what_the_provider_answered(alice: User, service: resend.Res
     assert "Resend answered 403: API key is invalid." in answer.content.decode()
 
 
+def test_the_page_names_the_account_and_keeps_what_was_tried_last(
+    alice: User, service: resend.Resend
+):
+    account, other = stored(name="Mail of Vienna"), stored(name="Mail of Graz")
+    admin = browser(alice)
+    entered = {"channel": "email", "address": "bob@elsewhere.example"}
+
+    again = admin.post(test_url(account.key), entered, follow=True).content.decode()
+    elsewhere = admin.get(test_url(other.key)).content.decode()
+
+    assert "<strong>Mail of Vienna</strong>" in again
+    assert 'value="bob@elsewhere.example"' in again
+    assert "bob@elsewhere.example" not in elsewhere
+
+
 def test_a_test_is_audited(alice: User, service: resend.Resend):
     account = stored(secrets=json.dumps({"api_key": resend.API_KEY}))
     service.faults.append(Reply(503))
