@@ -2,12 +2,15 @@
 
 import hashlib
 import hmac
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import httpcore
 import pytest
@@ -49,6 +52,26 @@ def test_the_body_is_signed_together_with_its_time(endpoint: Endpoint):
     assert request.headers["x-opsknight-signature"] == f"sha256={digest.hexdigest()}"
     assert abs(int(stamp) / 1000 - time.time()) < 60
     assert request.headers["idempotency-key"] == str(PAGE.idempotency_key)
+
+
+def test_the_receiver_of_the_documentation_tells_genuine_from_forged(endpoint: Endpoint):
+    page = (Path(__file__).parents[2] / "docs/reference/webhooks.md").read_text()
+    sample: dict[str, Any] = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.S)[1], sample)  # type: ignore[index]  # noqa: S102
+    is_genuine = sample["is_genuine"]
+
+    send(hook_page(endpoint.url))
+
+    (request,) = endpoint.requests
+    spelled = {name.title(): value for name, value in request.headers.items()}
+    late = spelled | {"X-Opsknight-Timestamp": "1"}
+    assert is_genuine("s3cret", request.headers, request.body)
+    assert is_genuine("s3cret", spelled, request.body)
+    assert not is_genuine("another", spelled, request.body)
+    assert not is_genuine("s3cret", spelled, request.body + b" ")
+    assert not is_genuine("s3cret", late, request.body)
+    assert not is_genuine("s3cret", {}, request.body)
+    assert not is_genuine("s3cret", spelled | {"X-Opsknight-Signature": "ä"}, request.body)
 
 
 def test_the_body_tells_event_recipient_and_incident(endpoint: Endpoint, settings: Settings):
