@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from email.utils import parseaddr
+from email.utils import getaddresses
 from functools import cache
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -21,6 +21,8 @@ from notifications.providers.user_urls import post_message
 # A push service takes at most 24 hours.
 SIGNED_SECONDS = 12 * 3600
 MAX_ANSWER_BYTES = 4096
+# Names that end so are of one machine or one network.
+LOCAL_ENDS = ("local", "localhost", "localdomain", "internal", "invalid", "test")
 # How push services say that a browser subscribed with another key than ours.
 OTHER_KEY = ("mismatch", "do not correspond", "public key")  # Apple with 400, others with 40[13]
 
@@ -83,7 +85,8 @@ def _signature(endpoint: str) -> Mapping[str, str]:
     claims = {
         "aud": f"{parts.scheme}://{parts.netloc}",
         "exp": int(time.time()) + SIGNED_SECONDS,
-        "sub": _contact(),
+        # Only Apple looks at it closely; the others take one that leads nowhere.
+        "sub": push_contact() or "mailto:opsknight@localhost",
     }
     signed: dict[str, str] = _signer(settings.VAPID_PRIVATE_KEY).sign(claims)
     return signed
@@ -94,12 +97,21 @@ def _signer(private_key: str) -> Vapid02:
     return Vapid02.from_string(private_key=private_key)
 
 
-def _contact() -> str:
-    """Whom a push service may write to about our messages."""
+def push_contact() -> str:
+    """Whom a push service may write to about our messages; empty: nobody, and Apple refuses them.
+
+    Our own address where it is of the internet, else the first such address of EMAIL_FROM.
+    """
     host = urlsplit(settings.PUBLIC_URL).hostname or ""
-    if settings.PUBLIC_URL.startswith("https://") and "." in host:
+    if settings.PUBLIC_URL.startswith("https://") and _is_of_the_internet(host):
         return f"https://{host}"
-    return f"mailto:{parseaddr(settings.DEFAULT_FROM_EMAIL)[1] or 'opsknight@localhost'}"
+    addresses = [address for _, address in getaddresses([settings.DEFAULT_FROM_EMAIL])]
+    found = (one for one in addresses if _is_of_the_internet(one.rpartition("@")[2]))
+    return next((f"mailto:{address}" for address in found), "")
+
+
+def _is_of_the_internet(host: str) -> bool:
+    return "." in host.strip(".") and host.rpartition(".")[2].lower() not in LOCAL_ENDS
 
 
 def _check(answer: Answer) -> None:

@@ -12,6 +12,7 @@ from django.template.context import Context
 
 from notifications.models import ChatAccount
 from notifications.models.preferences import Channel
+from notifications.providers.web_push import push_contact
 from notifications.services.accounts import accounts_of_kind
 from notifications.services.push_subscriptions import browser_marks
 from opsknight.models import User
@@ -27,6 +28,7 @@ def push_button(context: Context) -> dict[str, Any]:
         "request": request,
         "csrf_token": context.get("csrf_token"),
         "key": settings.VAPID_PUBLIC_KEY,
+        "apple_refuses": not push_contact(),
         "marks": " ".join(browser_marks(cast(User, request.user))),
     }
 

@@ -10,13 +10,15 @@ from uuid import uuid4
 import pytest
 from pytest_django import Settings
 
-from bench.stand_ins.push import Browser, PushService
+from bench.stand_ins.push import Browser, PushService, from_base64url
 from bench.stand_ins.server import Reply, json_reply
 from notifications.channels import CHANNELS
 from notifications.channels.base import DeliveryError, Notice, Page
 from notifications.channels.push import PushChannel
 from notifications.links import read_answer
 from opsknight.encryption import encrypt
+from opsknight.models import User
+from tests.incidents.cast import browser as browser_of
 from tests.notifications.sending import carry, notice_of, page_of, several
 
 
@@ -141,6 +143,37 @@ def test_each_browser_gets_other_bytes(browser: Browser, service: PushService):
     first, second = (request.body for request in service.requests)
     assert first != second
     assert browser.shown[0] == browser.shown[1]
+
+
+@pytest.mark.parametrize(
+    ("url", "mail_from", "contact"),
+    [
+        ("https://ops.example.com", "a@b.org", "https://ops.example.com"),
+        ("http://ops.example.com", "OpsKnight <ops@example.com>", "mailto:ops@example.com"),
+        ("https://localhost", "o@localhost, Ops <ops@example.com>", "mailto:ops@example.com"),
+        ("http://localhost:8000", "OpsKnight <opsknight@localhost>", ""),
+        ("https://pager.local", "opsknight@mail.localdomain", ""),
+    ],
+    ids=["own address", "no https", "second address", "nobody", "one network"],
+)
+def test_push_services_hear_whom_to_write_to_and_administrators_that_there_is_nobody(
+    browser: Browser,
+    service: PushService,
+    settings: Settings,
+    alice: User,
+    url: str,
+    mail_from: str,
+    contact: str,
+):
+    settings.PUBLIC_URL, settings.DEFAULT_FROM_EMAIL = url, mail_from
+    carry("web_push", push_to(browser))
+
+    page = browser_of(alice).get("/settings/notifications/").content.decode()
+
+    token = service.requests[0].headers["authorization"].split("t=")[1].split(",")[0]
+    claims = json.loads(from_base64url(token.split(".")[1]))
+    assert claims["sub"] == (contact or "mailto:opsknight@localhost")
+    assert ("Apple wants to know" in page) == (not contact)
 
 
 def failure(browser: Browser, **changes: Any) -> DeliveryError:
