@@ -21,6 +21,7 @@ from notifications.channels.base import (
 from notifications.events import may_hear_of
 from notifications.health import Health, health_of
 from notifications.models import Destination, Notification
+from notifications.senders import NOBODY, Crowd
 from notifications.services.posts import with_chat_facts
 from notifications.services.reply_codes import with_reply_codes
 from notifications.services.settling import (
@@ -52,11 +53,14 @@ _COLUMNS = (
     "in_place_of_id, contact_method_id, needs_own_ack, claims, attempts, created_at"
 )
 _OF_MATE = ", ".join(f"m.{column.strip()}" for column in _COLUMNS.split(","))
-_CLAIM = f"""
+# Where somebody is crowded; see notifications.senders.
+_OTHERS = """AND address <> ALL(%(but_addresses)s)
+        AND split_part(address, '/', 3) <> ALL(%(but_hosts)s)"""
+_CLAIM_TEMPLATE = f"""
 WITH expired AS (
     SELECT {_COLUMNS}, bundle
     FROM notifications_notification
-    WHERE channel = %(channel)s AND state = 'sending' AND leased_until <= {NOW}
+    WHERE channel = %(channel)s AND state = 'sending' AND leased_until <= {NOW} {{others}}
     ORDER BY leased_until
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -71,7 +75,7 @@ WITH expired AS (
     SELECT {_COLUMNS}
     FROM notifications_notification
     WHERE channel = %(channel)s AND state = 'pending' AND due_at <= {NOW}
-        AND turn <= %(max_turn)s AND NOT EXISTS (SELECT FROM expired)
+        AND turn <= %(max_turn)s AND NOT EXISTS (SELECT FROM expired) {{others}}
     ORDER BY turn, due_at, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -120,6 +124,8 @@ UPDATE notifications_notification n SET
 FROM decided d WHERE n.id = d.id
 RETURNING n.id, n.incident_id, n.channel, d.state, n.state = 'sending', d.wanted
 """  # noqa: S608 - put together from constants
+_CLAIM = _CLAIM_TEMPLATE.format(others="")
+_CLAIM_OF_OTHERS = _CLAIM_TEMPLATE.format(others=_OTHERS)
 
 
 class Claim(NamedTuple):
@@ -134,23 +140,32 @@ def claim_pages(*, channel: str, limit: int, mates: int = 0) -> list[Page]:
     return claim(channel=channel, limit=limit, mates=mates).pages
 
 
-def claim(*, channel: str, limit: int, mates: int = 0, max_turn: int = LAST_TURN) -> Claim:
+def claim(
+    *,
+    channel: str,
+    limit: int,
+    mates: int = 0,
+    max_turn: int = LAST_TURN,
+    but: Crowd = NOBODY,
+) -> Claim:
     """Take up to `limit` pages that are due; the caller sends them at once.
 
-    And up to `mates` more that may go out together with these. The database's clock decides. Pages
-    that nobody needs any more are cancelled on the way. Two queries; up to three more when
-    something was cancelled or a worker had died.
+    And up to `mates` more that may go out together with these; none of `but`, which stay
+    due. The database's clock decides. Pages that nobody needs any more are cancelled on the way.
+    Two queries; up to three more when something was cancelled or a worker had died.
     """
-    values: dict[str, str | int] = {
+    values: dict[str, str | int | list[str]] = {
         "channel": channel,
         "limit": limit,
         "lease": LEASE_SECONDS,
         "mates": mates,
         "max_turn": max_turn,
+        "but_hosts": but.hosts,
+        "but_addresses": but.addresses,
     }
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, values)
+            cursor.execute(_CLAIM_OF_OTHERS if any(but) else _CLAIM, values)
             rows = cursor.fetchall()
         if not rows:
             return Claim([], False)

@@ -19,6 +19,7 @@ from notifications.channels import CHANNELS
 from notifications.channels.base import Channel, DeliveryError, Page, Postponed
 from notifications.models import Notification
 from notifications.providers.base import ProviderConfig
+from notifications.senders import Crowd, Senders
 from notifications.services.accounts import accounts_for
 from notifications.services.admission import Door
 from notifications.services.claims import Claim, claim
@@ -45,29 +46,43 @@ Inbox: TypeAlias = SimpleQueue[Sent | None]
 
 
 def deliver_due(
-    *, channel: str, may_go_on: Callable[[], bool] = lambda: True, inbox: Inbox | None = None
+    *,
+    channel: str,
+    may_go_on: Callable[[], bool] = lambda: True,
+    inbox: Inbox | None = None,
+    hand_over: Callable[[], None] = lambda: None,
 ) -> int:
     """Send the due pages of a channel; returns how many went through this run's hands.
 
     At most `Channel.parallel` messages at a time, each claimed only when a sender is free: a slow
     provider holds back its own pages, not the queue. Ends early when `may_go_on` says so (the
-    worker is being stopped); what is under way is still finished.
+    worker is being stopped); what is under way is still finished. Where that takes long after the
+    run's time is over, `hand_over` is called once: another run may begin.
     """
-    return _Run(CHANNELS[channel], may_go_on, inbox or SimpleQueue()).go()
+    return _Run(CHANNELS[channel], may_go_on, inbox or SimpleQueue(), hand_over).go()
 
 
 class _Run:
-    def __init__(self, channel: Channel, may_go_on: Callable[[], bool], inbox: Inbox) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        may_go_on: Callable[[], bool],
+        inbox: Inbox,
+        hand_over: Callable[[], None],
+    ) -> None:
         self.channel = channel
         self.accounts = accounts_for(channel.name)
         self.may_go_on = may_go_on
         self.inbox = inbox
+        self.hand_over: Callable[[], None] | None = hand_over  # None: it was
         self.ends_at = time.monotonic() + RUN_SECONDS
-        self.under_way = 0
+        self.under_way: Senders[Sent] = Senders(channel.parallel)
         self.count = 0
         self.stays_until = 0.0  # for pages that were put back for a moment
         self.looks_at = 0.0  # when to claim again, if nobody calls before
-        self.pool = ThreadPoolExecutor(channel.parallel, thread_name_prefix=f"send-{channel.name}")
+        self.pool = ThreadPoolExecutor(
+            self.under_way.most, thread_name_prefix=f"send-{channel.name}"
+        )
 
     def go(self) -> int:
         with self.pool:
@@ -77,6 +92,9 @@ class _Run:
                     self._record(self._wait())
                     if self._goes_on():
                         self._take_more()
+                    elif self.hand_over and self.may_go_on() and self.under_way.has_slow():
+                        self.hand_over()
+                        self.hand_over = None
             finally:
                 self._record_rest()
         return self.count
@@ -93,11 +111,11 @@ class _Run:
         if self.stays_until:
             seconds = min(seconds, max(self.stays_until - time.time(), 0.0) + 0.005)
         news: list[Sent | None] = []
-        is_busy = self.under_way > self.channel.parallel // 2
+        is_busy = len(self.under_way) > self.channel.parallel // 2
         try:
             news.append(self.inbox.get(timeout=seconds))
             ends_at = time.monotonic() + (BATCH_SECONDS if is_busy else 0.0)
-            while len(news) < self.under_way:
+            while len(news) < len(self.under_way):
                 news.append(self.inbox.get(timeout=max(ends_at - time.monotonic(), 0.0)))
         except Empty:
             pass
@@ -116,21 +134,29 @@ class _Run:
         self.looks_at = 0.0
         door = Door(self.channel, self.accounts)
         mates = MAX_PAGES if self.channel.gathers and settings.BUNDLE_SECONDS else 0
-        while (free := self.channel.parallel - self.under_way) > 0:
+        while (free := self.under_way.free()) > 0:
             max_turn = door.max_turn()
             if max_turn is None:
                 return
-            pages, is_full = self._claim(limit=free, mates=mates, max_turn=max_turn)
+            crowd = self.under_way.crowd()
+            pages, is_full = self._claim(free, mates, max_turn, crowd)
             self.count += len(pages)
             self._start(door, gather(pages) if mates else [[page] for page in pages])
             if not is_full:
-                self.looks_at = time.monotonic() + LOOK_AGAIN_SECONDS
+                # What was not claimed because of a crowd is, as soon as one of its calls has ended.
+                self.looks_at = 0.0 if any(crowd) else time.monotonic() + LOOK_AGAIN_SECONDS
                 return
 
-    def _claim(self, *, limit: int, mates: int, max_turn: int) -> Claim:
+    def _claim(self, limit: int, mates: int, max_turn: int, but: Crowd) -> Claim:
         """Claim, or nothing while the database is away and sends must still be recorded."""
         try:
-            return claim(channel=self.channel.name, limit=limit, mates=mates, max_turn=max_turn)
+            return claim(
+                channel=self.channel.name,
+                limit=limit,
+                mates=mates,
+                max_turn=max_turn,
+                but=but,
+            )
         except (OperationalError, InterfaceError) as error:
             if not self.under_way:
                 raise
@@ -148,8 +174,8 @@ class _Run:
                 put_back += [Outcome(page, Route(postponed=wait)) for page in parcel]
         mark_bundles({bundle_id(p): p for p in admitted if len(p) > 1})
         for parcel in admitted:
-            self.under_way += 1
             sent = self.pool.submit(send_parcel, self.channel, parcel, self.accounts)
+            self.under_way.start(sent, parcel[0].address if door.has_hosts else "")
             sent.add_done_callback(self.inbox.put)
         self._put_back(put_back)
 
@@ -176,7 +202,8 @@ class _Run:
     def _record(self, sent: Sequence[Sent]) -> None:
         if not sent:
             return
-        self.under_way -= len(sent)
+        for one in sent:
+            self.under_way.end(one)
         outcomes = [outcome for one in sent for outcome in one.result()]
         _record_patiently(outcomes)
         self._hold(outcomes, is_shut=len(self.accounts) == 1)
@@ -186,7 +213,7 @@ class _Run:
     def _record_rest(self) -> None:
         """Whatever ended the run: what is under way may arrive, and must not be sent again."""
         rest: list[Sent] = []
-        while len(rest) < self.under_way:
+        while len(rest) < len(self.under_way):
             if (sent := self.inbox.get()) is not None:
                 rest.append(sent)
         self._record(rest)

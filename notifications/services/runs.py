@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from notifications.channels import CHANNELS
 from notifications.services.delivery import RUN_SECONDS, Inbox, deliver_due
+from opsknight.wake import Wake, send_nudge
 
 logger = logging.getLogger(__name__)
 
@@ -49,17 +51,28 @@ class ChannelRuns:
         count = 0
         while True:
             started = time.monotonic()
-            count += deliver_due(channel=channel, may_go_on=may_go_on, inbox=inbox)
+            count += deliver_due(
+                channel=channel,
+                may_go_on=may_go_on,
+                inbox=inbox,
+                hand_over=lambda: self._hand_over(channel, inbox),
+            )
             ran_out_of_time = time.monotonic() - started >= RUN_SECONDS
             with self._lock:
+                if (other := self._runs.get(channel)) is not None and other[0] is not inbox:
+                    return count  # another run has taken over
                 # Under the lock: whoever calls from now on begins a run of one's own.
                 if not may_go_on() or (inbox.empty() and not ran_out_of_time):
                     self._forget_locked(channel, inbox)
                     return count
                 while not inbox.empty():
                     inbox.get_nowait()
-                if (running := self._runs.get(channel)) is not None and running[0] is inbox:
-                    self._runs[channel] = (inbox, time.monotonic())
+                self._runs[channel] = (inbox, time.monotonic())
+
+    def _hand_over(self, channel: str, inbox: Inbox) -> None:
+        """Let the next nudge begin a run: this one only waits for calls that take long."""
+        self._forget(channel, inbox)
+        send_nudge(Wake.DELIVER, queue=CHANNELS[channel].queue, channel=channel)
 
     def _forget(self, channel: str, inbox: Inbox) -> None:
         with self._lock:

@@ -108,6 +108,10 @@ class Endpoint:
         return f"http://127.0.0.1:{self.port}/hook"
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # all senders may come at once
+
+
 @contextmanager
 def running_endpoint() -> Iterator[Endpoint]:
     """An HTTP server on a free port."""
@@ -133,7 +137,7 @@ def running_endpoint() -> Iterator[Endpoint]:
         def log_message(self, *args: Any) -> None:
             """Stay quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     endpoint.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
