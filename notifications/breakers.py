@@ -139,6 +139,17 @@ def report(guard: Guard, *, error: str = "") -> None:
         logger.warning("Breakers are not told while Redis is away: %s", away)
 
 
+def close(guard: Guard) -> None:
+    """Forget its failures: there is reason to believe that it works."""
+    try:
+        breaker = _breaker_of(guard)
+        breaker.close()
+        breaker._state_storage.reset_counter()
+        prompt_redis().delete(_name(f"probe:{guard.key}"))
+    except RedisError as error:
+        logger.warning("Breakers are not told while Redis is away: %s", error)
+
+
 def breaker_states() -> list[BreakerState] | None:
     """Those that failed in the last day, open ones first; None: Redis is away."""
     try:

@@ -22,12 +22,19 @@ LONGEST_SECONDS = 3600.0
 MAX_KEPT = 1000
 
 _held: dict[str, float] = {}  # until when, in seconds of the epoch
+_since: dict[str, float] = {}  # when this process learned of it
+_asked_at: dict[str, float] = {}  # whether it was released, by this process's own clock
 _free_until: dict[str, float] = {}  # by this process's own clock
 
 
 def hold(name: str, *, until: float) -> bool:
-    """Leave it alone until then, or longer where somebody said so; False: it was held already."""
+    """Leave it alone until then, or longer where somebody said so; False: it was held already.
+
+    Nothing is kept of what is said about something that is being corrected, see `release`.
+    """
     now = time.time()
+    if is_released(name, now=now):
+        return True
     was_held = _held.get(name, 0.0) > now
     _remember(name, max(until, _held.get(name, 0.0)))
     milliseconds = max(math.ceil((until - now) * 1000), 1)
@@ -45,7 +52,7 @@ def hold(name: str, *, until: float) -> bool:
 
 def held_until(name: str, *, now: float) -> float | None:
     """None: it is not held. Otherwise until when, in seconds of the epoch."""
-    if _is_ahead(until := _held.get(name, 0.0), now):
+    if _is_ahead(until := _held.get(name, 0.0), now) and not _was_released(name):
         return until
     if time.monotonic() < _free_until.get(name, 0.0):
         return None
@@ -63,12 +70,54 @@ def held_until(name: str, *, now: float) -> float | None:
     return None
 
 
+def release(name: str, *, until: float) -> None:
+    """Leave it alone no longer, for all workers; nor for what is said before that time."""
+    _forget(name)
+    milliseconds = math.ceil((max(until - time.time(), 0.0) + LONGEST_SECONDS) * 1000)
+    try:
+        prompt_redis().set(_release_key(name), str(until), px=milliseconds)
+        prompt_redis().delete(_key(name))
+    except RedisError as error:
+        logger.warning("Other processes go on waiting for %s: %s", name, error)
+
+
+def is_released(name: str, *, now: float) -> bool:
+    """It is being corrected: what is said about it is about what it was."""
+    return now < _released_until(name)
+
+
+def _was_released(name: str) -> bool:
+    """Since this process learned that it is held; asked every FREE_SECONDS."""
+    now = time.monotonic()
+    if now - _asked_at.get(name, float("-inf")) < FREE_SECONDS:
+        return False
+    _asked_at[name] = now
+    if _since.get(name, 0.0) > _released_until(name):
+        return False
+    _forget(name)
+    return True
+
+
+def _released_until(name: str) -> float:
+    try:
+        found = prompt_redis().get(_release_key(name))
+    except RedisError as error:
+        logger.warning("Nobody tells whether %s is free while Redis is away: %s", name, error)
+        return 0.0
+    return float(found) if found is not None else 0.0
+
+
+def _forget(name: str) -> None:
+    for known in (_held, _since, _asked_at, _free_until):
+        known.pop(name, None)
+
+
 def forget_holds() -> None:
     """Leave nobody alone any more of whom this process knows."""
     for name in [*_held]:
         prompt_redis().delete(_key(name))
-    _held.clear()
-    _free_until.clear()
+    for known in (_held, _since, _asked_at, _free_until):
+        known.clear()
 
 
 def _is_ahead(until: float, now: float) -> bool:
@@ -79,10 +128,14 @@ def _remember(name: str, until: float) -> None:
     if len(_held) >= MAX_KEPT:
         now = time.time()
         for over in [known for known, end in list(_held.items()) if end <= now]:
-            _held.pop(over, None)
-    _held[name] = until
+            _forget(over)
+    _held[name], _since[name] = until, time.time()
     _free_until.pop(name, None)
 
 
 def _key(name: str) -> str:
     return f"{settings.REDIS_PREFIX}hold:{name}"
+
+
+def _release_key(name: str) -> str:
+    return f"{settings.REDIS_PREFIX}released:{name}"

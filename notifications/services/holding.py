@@ -1,6 +1,6 @@
 """Marks of the outbox that are set for many rows at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -54,6 +54,20 @@ def hold_channel(*, channel: str, postponed: Postponed) -> int:
     )
     due = _due(channel).filter(may_wait).exclude(address__startswith="http")
     return _update_free(due, due_at=_until(postponed), waits_for=postponed.wait)
+
+
+def look_again(*, channels: Collection[str], after: timedelta) -> int:
+    """Let what waits for its provider on these channels wait no longer than this.
+
+    Not what goes to a web address, where everybody is a provider of one's own.
+    """
+    waiting = Notification.objects.filter(
+        channel__in=channels,
+        state=Notification.State.PENDING,
+        waits_for=Notification.Wait.BREAKER,
+        due_at__gt=Now() + after,
+    )
+    return _update_free(waiting.exclude(address__startswith="http"), due_at=Now() + after)
 
 
 def mark_channel(*, channel: str) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypedDict
 
 from django.db import transaction
@@ -9,6 +10,7 @@ from django.db import transaction
 from notifications.models import Provider as Account
 from notifications.providers import PROVIDERS
 from notifications.services.accounts import forget_accounts
+from notifications.services.fresh_starts import start_corrected
 from opsknight.encryption import CannotDecrypt
 from opsknight.errors import InvalidInput, NotFound
 from opsknight.models import User
@@ -54,6 +56,7 @@ def update_account(
 ) -> Account:
     """Change an account; secrets that were not entered stay, unless it leads elsewhere now.
 
+    Also without a change it is tried anew at once, whatever it was left alone for.
     Raises NotFound, and InvalidInput with the secrets that must be entered again.
     """
     with transaction.atomic():
@@ -64,6 +67,9 @@ def update_account(
         secrets = stored_secrets(account) or {}
         if missing := secrets_to_enter_again(account, values, secrets):
             raise InvalidInput(ENTER_AGAIN, fields={name: [ENTER_AGAIN] for name in missing})
+        transaction.on_commit(
+            partial(start_corrected, key=account.key, kind=account.kind), robust=True
+        )
         changes = _set(account, values, secrets)
         changes = changes_of(before, account, COLUMNS) | changes
         if not changes:

@@ -13,6 +13,7 @@ from notifications.models.preferences import Channel, clean_address
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig
 from notifications.services.accounts import all_accounts, config_of
+from notifications.services.fresh_starts import start_afresh
 from opsknight.encryption import CannotDecrypt
 from opsknight.errors import Conflict, InvalidInput, NotFound
 from opsknight.models import User
@@ -59,7 +60,8 @@ def try_account(
 ) -> Answer:
     """Send a test message at once, past the outbox, its limits and the other accounts.
 
-    Waits for the provider, 15 s at most. Raises InvalidInput for a bad channel or address.
+    Waits for the provider, 15 s at most; an account that works is left alone no longer.
+    Raises InvalidInput for a bad channel or address.
     """
     if channel not in channels_to_try(config.kind):
         raise InvalidInput("Choose one of its channels.", fields={"channel": [channel]})
@@ -69,6 +71,8 @@ def try_account(
         reasons = error.message_dict["address"]
         raise InvalidInput(reasons[0], fields={"address": reasons}) from error
     answer = _send(config, _test_page(config, channel, address, actor))
+    if answer.was_taken:
+        start_afresh(config=config, channel=channel, address=address)
     record_event(
         actor=actor,
         action="provider.tested",

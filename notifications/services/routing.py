@@ -11,7 +11,7 @@ from uuid import UUID
 from notifications import breakers
 from notifications.breakers import Guard
 from notifications.channels.base import DeliveryError, Message, Posted, Postponed
-from notifications.holds import held_until, hold
+from notifications.holds import held_until, hold, is_released
 from notifications.limits import account_slot
 from notifications.models import DeliveryAttempt, Notification
 from notifications.providers import PROVIDERS
@@ -112,7 +112,7 @@ def edit_message(
     that an edit is asked for is that of edits alone, which chats count by themselves.
     """
     way = exit_of(account, message.address, channel)
-    edits, now = f"edits:{way.hold}", time.time()
+    edits, now = edits_of(way.hold), time.time()
     if (until := held_until(edits, now=now)) is not None:
         return _patient(way, until, now)
     if (wait := _not_now(way, is_page=False)) is not None:
@@ -129,6 +129,11 @@ def edit_message(
         raise
     breakers.report(way.guard)
     return None
+
+
+def edits_of(hold: str) -> str:
+    """The name of the patience that edits are asked for, beside that of new messages."""
+    return f"edits:{hold}"
 
 
 def exit_of(account: ProviderConfig, address: str, channel: str) -> Exit:
@@ -178,6 +183,8 @@ def _learn(way: Exit, error: DeliveryError) -> Postponed | None:
     # What an account may never do, such as send to one country, does not stop it for others.
     is_down = error.provider_is_down and not error.permanent
     now, patience = time.time(), error.retry_after
+    if is_down and is_released(way.guard.key, now=now):
+        is_down = False  # the account as it was before somebody corrected it
     if not patience or error.permanent or error.may_have_arrived:
         breakers.report(way.guard, error=str(error) if is_down else "")
         return None

@@ -1,9 +1,11 @@
 """A provider that asks for patience gets it: from everybody, and at no page's expense."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -20,9 +22,13 @@ from notifications.channels.email import EmailChannel
 from notifications.holds import held_until, hold
 from notifications.limits import account_slot
 from notifications.models import Destination, Notification, PostedMessage
+from notifications.models import Provider as Account
 from notifications.providers.base import ProviderConfig
+from notifications.services.accounts import config_of
 from notifications.services.delivery import deliver_due
 from notifications.services.post_edits import edit_posts
+from notifications.services.provider_accounts import AccountValues, update_account
+from notifications.services.provider_trials import try_account
 from notifications.services.routing import Route, send_message
 from opsknight.models import User
 from opsknight.prompt_redis import prompt_redis
@@ -75,8 +81,8 @@ def send(*accounts: ProviderConfig) -> Route:
 
 def become_another_worker() -> None:
     """Know only what Redis knows."""
-    holds._held.clear()
-    holds._free_until.clear()
+    for known in (holds._held, holds._since, holds._asked_at, holds._free_until):
+        known.clear()
 
 
 def test_an_account_that_asks_for_patience_is_left_alone_by_every_worker_and_another_takes_over(
@@ -181,6 +187,76 @@ def hook(incident: Incident, url: str) -> Notification:
     return NotificationFactory(
         incident=incident, user=user, channel="webhook", address=url, contact_method=method
     )
+
+
+@pytest.mark.parametrize("how", ["corrected", "seen to work"])
+def test_an_account_that_was_corrected_or_works_is_left_alone_no_longer_by_any_worker(
+    services: list[MailService],
+    incident: Incident,
+    alice: User,
+    how: str,
+    django_capture_on_commit_callbacks: Any,
+):
+    account, config = entered(services[0])
+    page = NotificationFactory(incident=incident, user=UserFactory())
+    services[0].faults.append(BUSY)
+    deliver_due(channel="email")
+    for _ in range(3):
+        breakers.report(Guard(config.key, config.name, "email"), error="Answered 500.")
+    others = dict(holds._held), dict(holds._since)
+    left_alone = send(config)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        if how == "corrected":
+            update_account(pk=account.pk, values=values_of(account), actor=alice)
+        else:
+            try_account(config=config, channel="email", address="ann@example.com", actor=alice)
+
+    holds._held.update(others[0])  # what another worker remembers
+    holds._since.update(others[1])
+    assert left_alone.postponed is not None
+    assert send(config).account == config
+    page.refresh_from_db()
+    assert page.due_at <= timezone.now() + timedelta(seconds=6)
+    states = breakers.breaker_states()
+    assert states is not None
+    assert [(s.state, s.failures) for s in states] == [("closed", 0)]
+
+
+def test_what_is_learned_of_an_account_while_it_is_being_corrected_does_not_count(
+    services: list[MailService], alice: User, django_capture_on_commit_callbacks: Any
+):
+    account, config = entered(services[0])
+    with django_capture_on_commit_callbacks(execute=True):
+        update_account(pk=account.pk, values=values_of(account), actor=alice)
+    services[0].faults.extend([BUSY, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN])
+
+    for _ in range(5):  # as it was: not every worker has read it anew
+        send(config)
+
+    assert send(config).account == config
+
+
+def entered(service: MailService) -> tuple[Account, ProviderConfig]:
+    """An account in the admin, and as it is used."""
+    account = Account.objects.create(
+        kind="sendgrid",
+        name="Mail",
+        settings={"api_url": service.url},
+        secrets=json.dumps({"api_key": sendgrid.API_KEY}),
+    )
+    return account, config_of(account)
+
+
+def values_of(account: Account) -> AccountValues:
+    return {
+        "name": account.name,
+        "position": account.position,
+        "enabled": True,
+        "per_minute": None,
+        "settings": account.settings,
+        "secrets": {},
+    }
 
 
 def test_an_open_breaker_costs_no_slot_and_a_full_minute_keeps_no_probe(
