@@ -78,8 +78,7 @@ def test_the_sweep_reads_no_table_however_much_is_to_come_later(incident: Incide
         cursor.execute(f"EXPLAIN {nudging._DUE}", [list(CHANNELS)])
         plan = "\n".join(line for (line,) in cursor.fetchall())
 
-    assert "notification_due" in plan
-    assert "Seq Scan" not in plan
+    assert "Seq Scan" not in plan, plan  # which index is best depends on what else is stored
 
 
 @pytest.mark.django_db
