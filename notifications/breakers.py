@@ -161,6 +161,16 @@ def breaker_states() -> list[BreakerState] | None:
     return sorted(states, key=lambda s: (s.state == pybreaker.STATE_CLOSED, s.guard.name))
 
 
+def breaker_state(key: str) -> BreakerState | None:
+    """That of one guard, if it failed in the last day; None also while Redis is away."""
+    try:
+        text = prompt_redis().hget(_name("known"), key)
+        return _state_of(text) if text is not None else None
+    except RedisError as error:
+        logger.warning("A breaker cannot be read: %s", error)
+        return None
+
+
 def _state_of(text: bytes | str) -> BreakerState | None:
     found = json.loads(text)
     guard = Guard(found["key"], found["name"], found["channel"])

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,8 +15,10 @@ from redis.exceptions import RedisError
 from incidents.models import Incident
 from notifications.breakers import BreakerState, breaker_states
 from notifications.channels import CHANNELS
+from notifications.left_alone import LeftAlone, left_alone
 from notifications.models import Notification
 from notifications.models.preferences import Channel
+from notifications.providers.base import ProviderConfig
 from notifications.services.accounts import accounts_for
 from notifications.workers import Presence, presence
 from opsknight.prompt_redis import prompt_redis
@@ -56,7 +58,7 @@ class ChannelState:
 
     name: str  # its stored value
     label: str
-    providers: list[str] = field(default_factory=list)  # names, first choice first
+    accounts: Sequence[ProviderConfig] = ()  # first choice first
     due: int = 0  # wait for a worker, a slot or a provider
     later: int = 0  # their time is to come
     sending: int = 0
@@ -69,11 +71,18 @@ class ChannelState:
     p95: timedelta | None = None  # from when a message was wanted until it went out
     nudges: int | None = None  # tasks in the queue of its workers; None: Redis is away
     breakers: list[BreakerState] = field(default_factory=list)
+    # Accounts that asked for patience, while their breakers are closed.
+    held: list[tuple[ProviderConfig, LeftAlone]] = field(default_factory=list)
+
+    @property
+    def providers(self) -> list[str]:
+        """The names of its accounts, first choice first."""
+        return [account.name for account in self.accounts]
 
     @property
     def is_idle(self) -> bool:
         """Nothing waits, nothing went, and nobody set it up."""
-        return not (self.providers or self.due or self.later or self.sending or self.hour)
+        return not (self.accounts or self.due or self.later or self.sending or self.hour)
 
     @property
     def hour(self) -> int:
@@ -108,7 +117,7 @@ def operations_now() -> Operations:
     """The figures of this moment: four queries, and a few questions to Redis."""
     began = time.monotonic()
     channels = {
-        value: ChannelState(value, label, [account.name for account in accounts_for(value)])
+        value: ChannelState(value, label, accounts_for(value))
         for value, label in Channel.choices
         if value != Channel.IN_APP
     }
@@ -171,12 +180,19 @@ def _add_queues(channels: Iterable[ChannelState]) -> bool:
 
 
 def _add_breakers(channels: dict[str, ChannelState]) -> bool:
-    """Breakers that failed in the last day; False while Redis is away."""
+    """Breakers that failed in the last day, and accounts that are held; False: Redis is away."""
     states = breaker_states()
     for state in states or []:
         if state.guard.channel in channels:
             channels[state.guard.channel].breakers.append(state)
-    return states is not None
+    if states is None:
+        return False
+    broken = {state.guard.key for state in states if state.state != "closed"}
+    keys = {account.key for channel in channels.values() for account in channel.accounts}
+    alone = left_alone(keys - broken, states)
+    for channel in channels.values():
+        channel.held = [(a, alone[a.key]) for a in channel.accounts if a.key in alone]
+    return True
 
 
 def _rows(statement: str) -> list[tuple[Any, ...]]:

@@ -8,8 +8,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
+from django.utils.timezone import localtime
 from unfold.decorators import action
 
+from notifications.breakers import breaker_state
+from notifications.left_alone import left_alone
 from notifications.models import Provider as Account
 from notifications.models.preferences import Channel
 from notifications.provider_forms import AccountForm, TrialForm, form_of_kind, value_names
@@ -35,7 +38,9 @@ class ProviderAdmin(AuditedModelAdmin):
     """Accounts, in the order in which they are asked. Secrets are entered and never shown."""
 
     audits_itself = True
-    list_display = ("name", "kind_shown", "channels_shown", "position", "enabled", "per_minute")
+    list_display = (
+        "name", "kind_shown", "channels_shown", "position", "enabled", "now_shown", "per_minute",
+    )  # fmt: skip
     list_filter = ("enabled",)
     search_fields = ("name", "kind")
     ordering = ("position", "id")
@@ -58,6 +63,11 @@ class ProviderAdmin(AuditedModelAdmin):
         """What the kind can carry."""
         provider = PROVIDERS.get(account.kind)
         return channel_names(provider.channels if provider is not None else ())
+
+    @admin.display(description="now")
+    def now_shown(self, account: Account) -> str:
+        """Whether messages go through it at this moment, and until when not."""
+        return now_in_words(account.key) if account.enabled else "switched off"
 
     # The form follows from the kind.
 
@@ -169,7 +179,12 @@ class ProviderAdmin(AuditedModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """With the accounts of the environment above."""
         found = [
-            (config.name, channel_names(PROVIDERS[config.kind].channels), _test_page(config.key))
+            {
+                "name": config.name,
+                "channels": channel_names(PROVIDERS[config.kind].channels),
+                "now": now_in_words(config.key),
+                "test": _test_page(config.key),
+            }
             for config in environment_accounts()
         ]
         return super().changelist_view(request, (extra_context or {}) | {"from_env": found})
@@ -187,6 +202,17 @@ def channel_names(channels: tuple[str, ...]) -> str:
     """Channels as people call them."""
     labels = dict(Channel.choices)
     return ", ".join(str(labels[name]) for name in channels)
+
+
+def now_in_words(key: str) -> str:
+    """Whether an account is in use at this moment, or left alone: until when, and why."""
+    state = breaker_state(key)
+    alone = left_alone([key], [state] if state is not None else []).get(key)
+    if alone is None:
+        return "in use"
+    if alone.until is None:
+        return f"one message tries whether it is back. {alone.why}"
+    return f"left alone until {localtime(alone.until):%H:%M:%S}. {alone.why}"
 
 
 def _kind(request: HttpRequest, obj: Account | None) -> str:

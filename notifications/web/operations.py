@@ -44,11 +44,17 @@ def operations(request: HttpRequest) -> HttpResponse:
 def _shown(state: ChannelState) -> dict[str, object]:
     return {
         "state": state,
+        "breakers": [(breaker, _can_be_tried(breaker.guard.key)) for breaker in state.breakers],
         "oldest": in_words(state.oldest_due),
         "p95": in_words(state.p95),
         "is_late": state.oldest_due is not None and state.oldest_due > LATE,
         "waits": [f"{count} wait {why}" for why, count in sorted(state.waits.items())],
     }
+
+
+def _can_be_tried(key: str) -> bool:
+    """Whether the admin has a page that sends a test through it: it is an account."""
+    return not key.startswith(("host:", "built-in:"))
 
 
 def _troubles(found: Operations) -> list[tuple[str, str]]:
@@ -109,13 +115,13 @@ def _totals(found: Operations) -> list[dict[str, object]]:
             "label": "Due now",
             "value": sum(channel.due for channel in channels),
             "tone": "triggered" if is_late else "brand",
-            "note": f"oldest {in_words(found.oldest_due)}" if found.oldest_due else "",
+            "note": _oldest(found.oldest_due),
         },
         {
             "label": "Steps due",
             "value": found.steps_due,
             "tone": "brand",
-            "note": f"oldest {in_words(found.oldest_step)}" if found.oldest_step else "",
+            "note": _oldest(found.oldest_step),
         },
         {
             "label": "A minute",
@@ -133,9 +139,14 @@ def _totals(found: Operations) -> list[dict[str, object]]:
             "label": "Breakers open",
             "value": open_breakers if found.has_redis else "?",
             "tone": "triggered",
-            "note": "" if found.has_redis else "Redis is away",
+            "note": "of accounts and hosts" if found.has_redis else "Redis is away",
         },
     ]
+
+
+def _oldest(age: timedelta | None) -> str:
+    """There is always a line, so that nothing moves when something waits."""
+    return f"oldest {in_words(age)}" if age is not None else "none waits"
 
 
 def in_words(time: timedelta | None) -> str:

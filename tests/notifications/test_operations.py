@@ -19,7 +19,8 @@ from config.celery import WORKERS, TellPresence
 from incidents.models import Incident
 from notifications import breakers
 from notifications.breakers import Guard
-from notifications.models import Notification
+from notifications.holds import hold
+from notifications.models import Notification, Provider
 from notifications.operations import ChannelState, operations_now
 from notifications.web.operations import in_words
 from notifications.workers import presence, tell_presence, tell_swept
@@ -132,6 +133,32 @@ def test_an_open_breaker_is_shown_at_its_channel(client: Client, settings: Setti
     prompt_redis().hdel(f"{settings.REDIS_PREFIX}breaker:known", guard.key)
 
 
+def test_administrators_are_led_to_accounts_that_are_left_alone_and_to_those_that_lack(
+    client: Client, settings: Settings, alice: User, bob: User, incident: Incident
+):
+    settings.REDIS_PREFIX = f"test-{time.time_ns()}:"
+    settings.BREAKER_FAILURES = 1
+    down, patient = (
+        Provider.objects.create(kind="resend", name=name, secrets='{"api_key": "x"}')
+        for name in ("Down", "Patient")
+    )
+    breakers.report(Guard(down.key, "Down", "email"), error="Resend answered 503.")
+    hold(patient.key, until=time.time() + 60)
+    NotificationFactory(incident=incident, channel="sms", address="+4915112345678")
+    pages = {}
+
+    for user in (alice, bob):
+        client.force_login(user)
+        pages[user] = client.get(URL).content.decode()
+
+    test_page = reverse("admin:notifications_provider_test", args=[down.key])
+    assert f'href="{test_page}"' in pages[alice]
+    assert "/admin/" not in pages[bob].split("<main", 1)[1]
+    for page in pages.values():
+        assert "Held" in page
+        assert "kept in the sandbox</a>" in page
+
+
 def test_tasks_in_the_queue_of_a_channel_are_counted():
     before = channel("webhook").nudges or 0
     prompt_redis().rpush("webhook", "a task of this test")
@@ -182,6 +209,9 @@ def test_a_queue_without_a_worker_and_sweeps_that_stay_away_are_told(
     well = client.get(URL).content.decode()
 
     assert "No worker serves the queues sms, voice." in wounded
+    assert wounded.count("notice--line") == well.count("notice--line") == 1
+    assert 'href="#what-to-do"' in wounded
+    assert "do their work" in well
     assert "No sweep has come" in wounded
     assert "No worker serves" not in well
     assert "No sweep has come" not in well

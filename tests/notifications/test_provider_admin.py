@@ -1,16 +1,24 @@
 """Accounts at providers in the admin: entered, changed, tried, and their secrets kept."""
 
 import json
+import re
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from cryptography.fernet import Fernet
 from django.urls import reverse
+from django.utils.timezone import localtime
 from pytest_django import Settings
 
 from bench.stand_ins import resend
 from bench.stand_ins.server import Reply
+from notifications import breakers
+from notifications.breakers import Guard
+from notifications.holds import hold
 from notifications.models import Notification, Provider
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig
@@ -212,6 +220,31 @@ def test_saving_without_a_change_writes_nothing(alice: User):
     browser(alice).post(change_url(account), form(value_api_key=""))
 
     assert not AuditEntry.objects.filter(action="provider.updated").exists()
+
+
+def test_the_list_says_who_is_left_alone_until_when_and_why(
+    alice: User, mailbox: Mailbox, settings: Settings
+):
+    settings.REDIS_PREFIX = f"test-{time.time_ns()}:"
+    settings.BREAKER_FAILURES, settings.BREAKER_SECONDS = 1, 3600
+    down, patient, _, off = (stored(name=name) for name in ("Down", "Patient", "Well", "Off"))
+    Provider.objects.filter(pk=off.pk).update(enabled=False)
+    until = time.time() + 600
+
+    breakers.report(Guard(down.key, "Down", "email"), error="Resend answered 503.")
+    breakers.report(Guard("env:smtp", "Mail server", "email"), error="Refused the connection.")
+    hold(patient.key, until=until)
+    page = browser(alice).get(LIST).content.decode()
+    settings.BREAKER_SECONDS = 0
+    later = browser(alice).get(LIST).content.decode()
+
+    assert re.search(r"left alone until \d\d:\d\d:\d\d\. Resend answered 503\.", page)
+    at = localtime(datetime.fromtimestamp(until, UTC), ZoneInfo(alice.time_zone))
+    assert f"left alone until {at:%H:%M:%S}. It asked for patience." in page
+    assert re.search(r"left alone until .{8}\. Refused the connection\.", page)
+    assert page.count("in use") == 1
+    assert "switched off" in page
+    assert "one message tries whether it is back. Resend answered 503." in later
 
 
 def test_a_deleted_account_is_not_used_any_more(alice: User):
