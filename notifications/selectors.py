@@ -9,6 +9,7 @@ from incidents.models import Incident
 from incidents.selectors import visible_incidents
 from notifications.models import (
     Absence,
+    ChatAccount,
     ContactMethod,
     Destination,
     Notification,
@@ -104,6 +105,15 @@ def get_sandbox_message_for(user: User, pk: int) -> SandboxMessage:
 def contact_methods_of(user: User) -> QuerySet[ContactMethod]:
     """A person's own contact methods, without their secrets."""
     return ContactMethod.objects.filter(user=user).defer("secret").order_by("pk")
+
+
+def slack_accounts_of(user: User) -> list[tuple[ChatAccount, str]]:
+    """The person's accounts in Slack, each by the name that pages go to there, else by its id."""
+    accounts = ChatAccount.objects.filter(user=user, channel=Channel.SLACK).order_by("pk")
+    found = list(accounts)
+    methods = contact_methods_of(user).filter(channel=Channel.SLACK) if found else ()
+    names = {method.address: method.label for method in methods}
+    return [(account, names.get(account.member) or account.member) for account in found]
 
 
 def get_contact_method_for(user: User, pk: int) -> ContactMethod:

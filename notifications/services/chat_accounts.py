@@ -110,7 +110,7 @@ def link_member(
             user=user,
             channel=Channel.SLACK,
             address=offer.member,
-            label=f"Slack: {offer.name}"[:100],
+            label=offer.name[:100],
             now=now,
             ip=ip,
         )

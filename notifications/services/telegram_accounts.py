@@ -92,7 +92,7 @@ def link_telegram(*, code: str, member: Member, now: datetime) -> User:
             user=user,
             channel=Channel.TELEGRAM,
             address=str(member.id),
-            label=f"Telegram: {member.name}"[:100],
+            label=member.name[:100],
             now=now,
         )
         # Who asked for a code wants pages there, whatever was said to the bot before.

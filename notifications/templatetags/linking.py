@@ -13,6 +13,7 @@ from django.template.context import Context
 from notifications.models import ChatAccount
 from notifications.models.preferences import Channel
 from notifications.providers.web_push import push_contact
+from notifications.selectors import slack_accounts_of
 from notifications.services.accounts import accounts_of_kind
 from notifications.services.push_subscriptions import browser_marks
 from opsknight.models import User
@@ -30,6 +31,17 @@ def push_button(context: Context) -> dict[str, Any]:
         "key": settings.VAPID_PUBLIC_KEY,
         "apple_refuses": not push_contact(),
         "marks": " ".join(browser_marks(cast(User, request.user))),
+    }
+
+
+@register.inclusion_tag("notifications/slack_state.html", takes_context=True)
+def slack_link(context: Context) -> dict[str, Any]:
+    """Who the person is in Slack, and the way to the page that links. Two queries."""
+    request: HttpRequest = context["request"]
+    return {
+        "request": request,
+        "has_bot": bool(accounts_of_kind("slack")),
+        "names": [name for _, name in slack_accounts_of(cast(User, request.user))],
     }
 
 

@@ -104,6 +104,8 @@ def test_a_number_is_added_verified_and_used_as_its_owner_wants(people: Any) -> 
     expect(ways).to_contain_text(re.compile(r"Test, .*no provider is set up for SMS", re.S))
     expect(ways.get_by_role("button", name="Send test")).to_be_focused()
 
+    expect(page.get_by_label("Kind")).to_be_hidden()
+    page.get_by_text("Add an address").click()
     page.get_by_label("Kind").select_option(label="E-mail")
     page.get_by_label("Address", exact=True).fill(EMAIL)
     page.get_by_label("Use it for").select_option(label="Nothing yet")

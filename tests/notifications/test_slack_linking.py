@@ -39,6 +39,23 @@ def test_linking_is_audited_and_adds_the_contact_method(client: Client, bob: Use
     assert AuditEntry.objects.get(action="chat_account.linked").actor == bob
 
 
+def test_who_is_linked_is_called_by_name_where_pages_go_there(
+    client: Client, slack: SlackStandIn, bob: User
+):
+    client.force_login(bob)
+    before = client.get("/settings/notifications/").content.decode()
+
+    client.post(path_of(OFFER), {"messages": "on"})
+    settings = client.get("/settings/notifications/").content.decode()
+    accounts = client.get("/settings/slack/").content.decode()
+
+    assert "Link Slack" in before
+    assert "<span>Slack: Joe</span>" in settings
+    assert "Slack to Joe" in settings
+    assert "<strong>Joe</strong>" in accounts
+    assert "Send me a link in Slack" not in accounts
+
+
 def test_linking_without_messages_adds_no_contact_method(client: Client, bob: User):
     client.force_login(bob)
 
