@@ -19,6 +19,7 @@ from opsknight.services.audit import record_event
 
 State = Notification.State
 Reason = Notification.Reason
+NEVER_AGAIN = (Reason.VERIFICATION, Reason.TEST)
 
 
 @transaction.atomic
@@ -72,7 +73,9 @@ def _repetitions(message: Notification) -> QuerySet[Notification]:
 
 
 def is_repeatable(message: Notification) -> bool:
-    """Whether its state allows it: what failed, and whatever a destination has had already."""
+    """Whether its kind and state allow it: what failed, and whatever a destination has had."""
+    if message.reason in NEVER_AGAIN:
+        return False
     if message.state == State.FAILED:
         return True
     had = (State.SENT, State.DELIVERED, State.SANDBOXED)

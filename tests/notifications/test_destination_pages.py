@@ -225,6 +225,7 @@ def test_the_test_button_sends_and_the_page_shows_it(
     assert len(endpoint.requests) == 1
     assert "Test of Board" in page
     assert "Delivered" in page
+    assert "Send again" not in page  # which would be refused
 
 
 def test_a_broken_one_says_why_and_is_switched_on_again(client: Client, alice: User):
