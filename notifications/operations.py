@@ -72,7 +72,8 @@ class ChannelState:
     nudges: int | None = None  # tasks in the queue of its workers; None: Redis is away
     breakers: list[BreakerState] = field(default_factory=list)
     # Accounts that asked for patience, while their breakers are closed.
-    held: list[tuple[ProviderConfig, LeftAlone]] = field(default_factory=list)
+    held: list[tuple[str, LeftAlone]] = field(default_factory=list)  # by name
+    is_stopped: bool = False  # it has accounts, and all of them are left alone
 
     @property
     def providers(self) -> list[str]:
@@ -191,7 +192,9 @@ def _add_breakers(channels: dict[str, ChannelState]) -> bool:
     keys = {account.key for channel in channels.values() for account in channel.accounts}
     alone = left_alone(keys - broken, states)
     for channel in channels.values():
-        channel.held = [(a, alone[a.key]) for a in channel.accounts if a.key in alone]
+        channel.held = [(a.name, alone[a.key]) for a in channel.accounts if a.key in alone]
+        out = broken | alone.keys()
+        channel.is_stopped = bool(channel.accounts) and all(a.key in out for a in channel.accounts)
     return True
 
 

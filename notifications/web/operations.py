@@ -84,6 +84,16 @@ def _troubles(found: Operations) -> list[tuple[str, str]]:
                 "queue default?",
             )
         )
+    stopped = [channel.label for channel in found.channels if channel.is_stopped]
+    if stopped:
+        told.append(
+            (
+                f"No provider takes messages for {', '.join(stopped)}.",
+                "All accounts fail or asked for patience: pages wait, and take their next way after "
+                "some minutes. The answers stand in the table; administrators can send a test, and "
+                "enter another account.",
+            )
+        )
     if found.oldest_step is not None and found.oldest_step > LATE:
         told.append(
             (

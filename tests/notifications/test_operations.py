@@ -155,7 +155,8 @@ def test_administrators_are_led_to_accounts_that_are_left_alone_and_to_those_tha
     assert f'href="{test_page}"' in pages[alice]
     assert "/admin/" not in pages[bob].split("<main", 1)[1]
     for page in pages.values():
-        assert "Held" in page
+        assert "<span>Patient</span>" in page
+        assert "No provider takes messages for E-mail." in page
         assert "kept in the sandbox</a>" in page
 
 
