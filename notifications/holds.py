@@ -6,6 +6,7 @@ away or after it was emptied.
 
 import logging
 import math
+import threading
 import time
 
 from django.conf import settings
@@ -21,6 +22,7 @@ FREE_SECONDS = 1.0
 LONGEST_SECONDS = 3600.0
 MAX_KEPT = 1000
 
+_one_at_a_time = threading.Lock()
 _held: dict[str, float] = {}  # until when, in seconds of the epoch
 _since: dict[str, float] = {}  # when this process learned of it
 _asked_at: dict[str, float] = {}  # whether it was released, by this process's own clock
@@ -35,15 +37,16 @@ def hold(name: str, *, until: float) -> bool:
     now = time.time()
     if is_released(name, now=now):
         return True
-    was_held = _held.get(name, 0.0) > now
-    _remember(name, max(until, _held.get(name, 0.0)))
+    with _one_at_a_time:  # of the threads that hear the same at once one is the first
+        was_held = _held.get(name, 0.0) > now
+        _remember(name, max(until, _held.get(name, 0.0)))
     milliseconds = max(math.ceil((until - now) * 1000), 1)
     try:
-        if prompt_redis().set(_key(name), str(until), nx=True, px=milliseconds):
-            return not was_held
+        if not was_held and prompt_redis().set(_key(name), str(until), nx=True, px=milliseconds):
+            return True
         found = prompt_redis().get(_key(name))
-        if found is None or float(found) < until:
-            prompt_redis().set(_key(name), str(until), px=milliseconds)
+        if found is not None and float(found) < until:
+            prompt_redis().set(_key(name), str(until), xx=True, px=milliseconds)
     except RedisError as error:
         logger.warning("Only this process waits for %s while Redis is away: %s", name, error)
         return not was_held

@@ -2,9 +2,11 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -347,3 +349,16 @@ def test_of_an_account_s_minute_edits_leave_a_share_to_pages():
 
     assert edits == [True] * 4 + [False]
     assert page is None
+
+
+def test_of_those_who_hear_the_same_at_once_one_counts_it():
+    until = time.time() + 60
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(60):
+            name, begin = f"account-{number}", Barrier(8)
+
+            def hear(at: int, name: str = name, begin: Barrier = begin) -> bool:
+                begin.wait()
+                return holds.hold(name, until=until + at / 1000)
+
+            assert sum(threads.map(hear, range(8))) == 1
