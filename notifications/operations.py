@@ -82,8 +82,10 @@ class ChannelState:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing waits, nothing went, and nobody set it up."""
-        return not (self.accounts or self.due or self.later or self.sending or self.hour)
+        """Nothing waits, nothing went, and nobody entered an account for it."""
+        is_entered = not all(account.key.startswith("built-in:") for account in self.accounts)
+        seen = self.due or self.later or self.sending or self.hour or self.breakers
+        return not (is_entered or seen)
 
     @property
     def hour(self) -> int:

@@ -32,7 +32,8 @@ def operations(request: HttpRequest) -> HttpResponse:
     context = {
         "operations": found,
         "channels": [_shown(state) for state in found.channels if not state.is_idle],
-        "unused": [state.label for state in found.channels if state.is_idle],
+        "quiet": [c.label for c in found.channels if c.is_idle and c.accounts],
+        "unused": [c.label for c in found.channels if c.is_idle and not c.accounts],
         "totals": _totals(found),
         "troubles": _troubles(found),
         "at": timezone.now(),
@@ -89,9 +90,9 @@ def _troubles(found: Operations) -> list[tuple[str, str]]:
         told.append(
             (
                 f"No provider takes messages for {', '.join(stopped)}.",
-                "All accounts fail or asked for patience: pages wait, and take their next way after "
-                "some minutes. The answers stand in the table; administrators can send a test, and "
-                "enter another account.",
+                "All accounts fail or asked for patience: pages wait, and take their next way "
+                "after some minutes. The answers stand in the table; administrators can send a "
+                "test, and enter another account.",
             )
         )
     if found.oldest_step is not None and found.oldest_step > LATE:

@@ -170,6 +170,21 @@ def test_tasks_in_the_queue_of_a_channel_are_counted():
     assert after == before + 1
 
 
+def test_channels_without_an_account_and_a_message_are_named_below_the_table(
+    client: Client, bob: User, incident: Incident
+):
+    client.force_login(bob)
+
+    empty = client.get(URL).content.decode()
+    NotificationFactory(incident=incident, channel="webhook", address="https://h.example.com/x")
+    full = client.get(URL).content.decode()
+
+    assert "Nothing went in the last hour: Push, Slack, Microsoft Teams" in empty
+    assert "Not set up: " in empty
+    assert 'id="log-webhook"' not in empty
+    assert 'id="log-webhook"' in full
+
+
 def test_htmx_gets_the_figures_alone(client: Client, bob: User):
     client.force_login(bob)
 
