@@ -50,6 +50,7 @@ def destination(request: HttpRequest, pk: int) -> HttpResponse:
     may_change = selectors.may_change_destination(user, place)
     deliveries = selectors.last_deliveries_to(user, place, limit=SHOWN_DELIVERIES)
     shown = [row for row in deliveries if row.incident is not None or row.subject]
+    may_repeat = may_change and place.enabled
     context = {
         "destination": place,
         "may_change": may_change,
@@ -60,7 +61,7 @@ def destination(request: HttpRequest, pk: int) -> HttpResponse:
         ),
         "deliveries": deliveries,
         "open_ids": {row.pk for row in shown},
-        "repeatable_ids": {row.pk for row in shown if may_change and is_repeatable(row)},
+        "repeatable_ids": {row.pk for row in shown if may_repeat and is_repeatable(row)},
         "shown": SHOWN_DELIVERIES,
     }
     return render(request, "notifications/destination.html", context)

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import F
 
 from incidents.models import Incident
+from notifications.channel_icons import ICONS
 from notifications.health import Health
 from notifications.models import ContactMethod, Notification, NotificationRule
 from notifications.models.preferences import Channel
@@ -33,16 +34,6 @@ Reason = Notification.Reason
 # How long what became of a code or a test is shown, and how long the page asks for it by itself.
 NEWS_FOR = timedelta(minutes=20)
 ASKS_FOR = timedelta(minutes=2)
-ICONS = {
-    Channel.EMAIL: "mail",
-    Channel.SMS: "message-square-text",
-    Channel.VOICE: "phone",
-    Channel.WHATSAPP: "message-circle",
-    Channel.PUSH: "smartphone",
-    Channel.SLACK: "hash",
-    Channel.TELEGRAM: "send",
-    Channel.WEBHOOK: "webhook",
-}
 # How the health of an address is shown: word, tone, icon.
 HEALTHS = {
     Health.USABLE: ("In use", "resolved", "check"),

@@ -242,6 +242,41 @@ def test_a_broken_one_says_why_and_is_switched_on_again(client: Client, alice: U
     assert (place.enabled, place.broken_reason) == (True, "")
 
 
+def test_what_went_there_is_sent_again_only_while_it_is_in_use_and_is_marked(
+    client: Client, endpoint: Endpoint, incident: Incident, alice: User
+):
+    place = DestinationFactory(name="Board", address=endpoint.url)
+    row = page_row(incident, place, state="delivered", finished_at=timezone.now())
+    client.force_login(alice)
+
+    before = client.get(url("destination", place.pk)).content.decode()
+    client.post(url("message_resend", row.pk))
+    endpoint.answers = [503]
+    deliver_due(channel="webhook")
+    after = client.get(url("destination", place.pk)).content.decode()
+    client.post(url("destination_disable", place.pk))
+    off = client.get(url("destination", place.pk)).content.decode()
+
+    assert "Send again" in before
+    assert "sent again" not in before
+    assert "· sent again" in after
+    assert "· waits for the next attempt" in after
+    assert "Send again" not in off
+    assert "it hears of no events" in off
+
+
+def test_the_list_draws_each_kind(client: Client, alice: User):
+    for kind, address in (("slack", "C012AB3CD"), ("email", "noc@example.com")):
+        DestinationFactory(channel=kind, address=address)
+    client.force_login(alice)
+
+    page = client.get(url("destinations")).content.decode()
+
+    assert 'aria-label="Slack"' in page
+    assert 'aria-label="E-mail"' in page
+    assert 'aria-label="Webhook"' not in page
+
+
 def test_switching_off_keeps_it_off(client: Client, channel: Destination, lead: User):
     client.force_login(lead)
 
