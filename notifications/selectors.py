@@ -107,11 +107,10 @@ def contact_methods_of(user: User) -> QuerySet[ContactMethod]:
     return ContactMethod.objects.filter(user=user).defer("secret").order_by("pk")
 
 
-def slack_accounts_of(user: User) -> list[tuple[ChatAccount, str]]:
-    """The person's accounts in Slack, each by the name that pages go to there, else by its id."""
-    accounts = ChatAccount.objects.filter(user=user, channel=Channel.SLACK).order_by("pk")
-    found = list(accounts)
-    methods = contact_methods_of(user).filter(channel=Channel.SLACK) if found else ()
+def chat_accounts_of(user: User, channel: str) -> list[tuple[ChatAccount, str]]:
+    """The person's accounts in a chat, each by the name that pages go to there, else by its id."""
+    found = list(ChatAccount.objects.filter(user=user, channel=channel).order_by("pk"))
+    methods = contact_methods_of(user).filter(channel=channel) if found else ()
     names = {method.address: method.label for method in methods}
     return [(account, names.get(account.member) or account.member) for account in found]
 

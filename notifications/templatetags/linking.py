@@ -10,10 +10,9 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.template.context import Context
 
-from notifications.models import ChatAccount
 from notifications.models.preferences import Channel
 from notifications.providers.web_push import push_contact
-from notifications.selectors import slack_accounts_of
+from notifications.selectors import chat_accounts_of
 from notifications.services.accounts import accounts_of_kind
 from notifications.services.push_subscriptions import browser_marks
 from opsknight.models import User
@@ -41,19 +40,18 @@ def slack_link(context: Context) -> dict[str, Any]:
     return {
         "request": request,
         "has_bot": bool(accounts_of_kind("slack")),
-        "names": [name for _, name in slack_accounts_of(cast(User, request.user))],
+        "names": [name for _, name in chat_accounts_of(cast(User, request.user), Channel.SLACK)],
     }
 
 
 @register.inclusion_tag("notifications/telegram_link.html", takes_context=True)
 def telegram_link(context: Context) -> dict[str, Any]:
-    """Links the person's Telegram, and unlinks it. One query where there is a bot."""
+    """Links the person's Telegram, and unlinks it. Two queries where there is a bot."""
     request: HttpRequest = context["request"]
     has_bot = any(account["webhook_secret"] for account in accounts_of_kind("telegram"))
-    accounts = ChatAccount.objects.filter(user=cast(User, request.user), channel=Channel.TELEGRAM)
     return {
         "request": request,
         "csrf_token": context.get("csrf_token"),
         "has_bot": has_bot,
-        "accounts": accounts.order_by("pk") if has_bot else [],
+        "accounts": chat_accounts_of(cast(User, request.user), Channel.TELEGRAM) if has_bot else [],
     }

@@ -10,7 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from incidents.web.answers import say, signed_in
-from notifications.selectors import may_create_destinations, slack_accounts_of
+from notifications.models.preferences import Channel
+from notifications.selectors import chat_accounts_of, may_create_destinations
 from notifications.services import chat_accounts
 from notifications.services.accounts import accounts_of_kind
 from notifications.services.slack_rooms import slack_rooms
@@ -29,7 +30,7 @@ def slack_accounts(request: HttpRequest) -> HttpResponse:
     """Which members of Slack act as this person, and how to link one more."""
     user = signed_in(request)
     context = {
-        "accounts": slack_accounts_of(user),
+        "accounts": chat_accounts_of(user, Channel.SLACK),
         "has_bot": bool(accounts_of_kind("slack")),
     }
     return render(request, "notifications/slack_accounts.html", context)
