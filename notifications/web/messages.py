@@ -24,7 +24,12 @@ from notifications.message_log import (
     visible_messages,
 )
 from notifications.models import Notification
-from notifications.services.resending import resend_message, resends_of, why_not_again
+from notifications.services.resending import (
+    is_repeatable,
+    resend_message,
+    resends_of,
+    why_not_again,
+)
 from opsknight.errors import OpsKnightError
 from opsknight.models import User
 from opsknight.web import client_ip
@@ -100,6 +105,7 @@ def message(request: HttpRequest, pk: int) -> HttpResponse:
         "resends": resends_of(row),
         "may_resend": may,
         "why_not_again": why_not_again(row) if may else "",
+        "is_repeatable": is_repeatable(row),
         "may_open_sandbox": user.is_responder,
     }
     return render(request, "notifications/message.html", context)

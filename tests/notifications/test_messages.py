@@ -332,6 +332,22 @@ def test_the_panel_of_an_incident_shows_attempts_and_why_a_page_waits(
 # Once more
 
 
+def test_why_not_again_is_said_only_where_one_may_wonder(
+    client: Client, incident: Incident, bob: User
+):
+    went = NotificationFactory(
+        incident=incident, user=bob, state="sent", cause="step:1", finished_at=timezone.now()
+    )
+    lost = failed(incident, bob, address=bob.email)
+    Incident.objects.filter(pk=incident.pk).update(status="acknowledged")
+    client.force_login(bob)
+
+    pages = [client.get(url("message", row.pk)).content.decode() for row in (went, lost)]
+
+    assert "It cannot be sent again" not in pages[0]
+    assert "It cannot be sent again: Nobody needs it any more." in pages[1]
+
+
 def test_a_failed_page_is_sent_again(incident: Incident, bob: User, mailbox: Any):
     row = failed(incident, bob, address=bob.email)
 
