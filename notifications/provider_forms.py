@@ -26,6 +26,7 @@ from notifications.services.provider_trials import channels_to_try
 # Before the names of a kind's own fields, so that they meet neither columns nor each other.
 VALUE, REMOVE = "value_", "remove_"
 MAX_LENGTH = 5000
+PHONE_HELP = "A number with its country, such as +49 151 23456789."
 
 
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -136,6 +137,16 @@ def _form_field(field: Field) -> forms.Field:
     )
 
 
+# What a test goes to, where that does not follow from the channel's name.
+ADDRESS_HELP = {
+    Channel.SMS: PHONE_HELP,
+    Channel.VOICE: PHONE_HELP,
+    Channel.WHATSAPP: PHONE_HELP,
+    Channel.SLACK: "The id of a channel or a member, such as C012AB3CD. A name does not do.",
+    Channel.TELEGRAM: "The number of a chat: write /id there.",
+}
+
+
 class TrialForm(forms.Form):
     """Where a test message goes."""
 
@@ -150,3 +161,5 @@ class TrialForm(forms.Form):
         assert isinstance(choices, forms.ChoiceField)  # noqa: S101
         choices.choices = [(name, labels[name]) for name in names]
         choices.initial = names[0] if names else None
+        helped = dict.fromkeys(ADDRESS_HELP.get(Channel(name), "") for name in names)
+        self.fields["address"].help_text = " ".join(text for text in helped if text)

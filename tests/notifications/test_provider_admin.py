@@ -328,6 +328,14 @@ def test_the_page_names_the_account_and_keeps_what_was_tried_last(
     assert "bob@elsewhere.example" not in elsewhere
 
 
+@pytest.mark.parametrize(("kind", "told"), [("slack", "C012AB3CD"), ("sns", "+49 151 23456789")])
+def test_the_test_page_says_what_an_address_is(alice: User, kind: str, told: str):
+    secrets = {field.name: "x" for field in PROVIDERS[kind].fields if field.is_secret}
+    account = stored(kind=kind, secrets=json.dumps(secrets))
+
+    assert told in browser(alice).get(test_url(account.key)).content.decode()
+
+
 def test_a_test_is_audited(alice: User, service: resend.Resend):
     account = stored(secrets=json.dumps({"api_key": resend.API_KEY}))
     service.faults.append(Reply(503))
