@@ -65,7 +65,7 @@ def test_the_sweep_wakes_those_channels_on_which_something_is_due(incident: Inci
 
 
 @pytest.mark.django_db
-def test_the_sweep_reads_no_table_however_much_is_to_come_later(incident: Incident, bob: User):
+def test_indexes_answer_the_sweep_however_much_is_to_come_later(incident: Incident, bob: User):
     soon = timezone.now() + timedelta(hours=1)
     later = {"incident": incident, "user": bob, "channel": "email", "due_at": soon}
     Notification.objects.bulk_create(
@@ -75,10 +75,11 @@ def test_the_sweep_reads_no_table_however_much_is_to_come_later(incident: Incide
 
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE notifications_notification")
+        cursor.execute("SET LOCAL enable_seqscan = off")  # of so few rows it may be the cheaper
         cursor.execute(f"EXPLAIN {nudging._DUE}", [list(CHANNELS)])
         plan = "\n".join(line for (line,) in cursor.fetchall())
 
-    assert "Seq Scan" not in plan, plan  # which index is best depends on what else is stored
+    assert "Seq Scan" not in plan, plan
 
 
 @pytest.mark.django_db
