@@ -8,6 +8,7 @@ the worker as if it had come from there.
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -114,7 +115,8 @@ def pia(running_stack: Stack, chromium: Chromium, browser: Browser) -> Iterator[
 
 
 def hand_over(page: Page, message: dict[str, Any]) -> None:
-    """Let Chromium hand a message to the worker."""
+    """Let Chromium hand a message to the worker, as soon as it is active: before, it is lost."""
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     session = page.context.new_cdp_session(page)
     found: list[str] = []
 
@@ -129,6 +131,15 @@ def hand_over(page: Page, message: dict[str, Any]) -> None:
     assert origin
     values = {"origin": origin[0], "registrationId": found[0], "data": json.dumps(message)}
     session.send("ServiceWorker.deliverPushMessage", values)
+
+
+def hand_over_until_shown(page: Page, message: dict[str, Any]) -> None:
+    """A browser that is busy loses what its tools hand over now and then: up to three times."""
+    for _ in range(3):
+        hand_over(page, message)
+        with suppress(AssertionError):
+            return wait_until(lambda: bool(shown(page)), 10, "the browser shows the page")
+    raise AssertionError("The browser does not show the page.")
 
 
 def shown(page: Page) -> list[dict[str, Any]]:
@@ -151,9 +162,8 @@ def test_a_page_is_pushed_shown_and_acknowledged_without_opening_anything(
     pk = running_stack.run(PAGE_PIA)
     wait_until(lambda: bool(browser.shown), 20, "the push service has the page")
 
-    hand_over(page, browser.shown[-1])
+    hand_over_until_shown(page, browser.shown[-1])
 
-    wait_until(lambda: bool(shown(page)), 10, "the browser shows the page")
     assert shown(page) == [
         {
             "title": f"#{pk} Error rate above 5 %",
