@@ -119,17 +119,22 @@ def set_up(page: Page, stack: Stack) -> None:
     page.wait_for_url("**/")
 
 
+def sign_in(visitor: Visitor, email: str, password: str) -> None:
+    """Sign in by hand."""
+    page = visitor.page()
+    page.goto("/login/")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")
+    page.close()
+
+
 @pytest.fixture(scope="module")
 def administrator(running_stack: Stack, chromium: Browser) -> Iterator[Visitor]:
     """The first administrator, signed in by hand."""
     visitor = visitor_of(running_stack, chromium)
-    page = visitor.page()
-    page.goto("/login/")
-    page.get_by_label("E-mail").fill(ADMIN_EMAIL)
-    page.get_by_label("Password").fill(ADMIN_PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/")
-    page.close()
+    sign_in(visitor, ADMIN_EMAIL, ADMIN_PASSWORD)
     yield visitor
     visitor.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import PHONE, Visitor, visitor_of
+from tests.e2e.conftest import PHONE, Visitor, sign_in, visitor_of
 from tests.stack import Stack
 
 EMAIL, PASSWORD = "nora@example.com", "Correct-Horse-9-Battery"
@@ -30,19 +30,13 @@ def people(running_stack: Stack, chromium: Browser) -> Iterator[Any]:
     running_stack.run(PREPARE)
     visitors = []
 
-    def sign_in(**options: Any) -> Visitor:
+    def signed_in(**options: Any) -> Visitor:
         visitor = visitor_of(running_stack, chromium, viewport=PHONE, **options)
-        page = visitor.page()
-        page.goto("/login/")
-        page.get_by_label("E-mail").fill(EMAIL)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/")
-        page.close()
+        sign_in(visitor, EMAIL, PASSWORD)
         visitors.append(visitor)
         return visitor
 
-    yield sign_in
+    yield signed_in
     for visitor in visitors:
         # A form that is refused has an answer; Chromium notes an error.
         visitor.problems[:] = [one for one in visitor.problems if "status of 4" not in one]

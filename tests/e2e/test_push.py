@@ -16,7 +16,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, Worker, expect
 
 from bench.stand_ins.push import Browser, PushService
-from tests.e2e.conftest import Visitor, visitor_of
+from tests.e2e.conftest import Visitor, sign_in, visitor_of
 from tests.processes import wait_until
 from tests.stack import Stack
 
@@ -103,13 +103,7 @@ def pia(running_stack: Stack, chromium: Chromium, browser: Browser) -> Iterator[
     """Signed in, in a browser that allows notifications."""
     visitor = visitor_of(running_stack, chromium, permissions=["notifications"])
     visitor.context.add_init_script(PLAY_SERVICE % json.dumps(browser.subscription))
-    page = visitor.page()
-    page.goto("/login/")
-    page.get_by_label("E-mail").fill(EMAIL)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/")
-    page.close()
+    sign_in(visitor, EMAIL, PASSWORD)
     yield visitor
     visitor.close()
 
