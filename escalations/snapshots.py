@@ -17,10 +17,12 @@ Urgency = PolicyStep.Urgency
 
 def snapshot_of(step: PolicyStep) -> StepSnapshot:
     """A step as a run keeps it; `step` as `selectors.steps_of` gives it."""
-    snapshot: StepSnapshot = {
-        "delay_minutes": step.delay_minutes,
-        "targets": [snapshot_of_target(target) for target in step.targets.all()],
-    }
+    return snapshot_with(step, [snapshot_of_target(target) for target in step.targets.all()])
+
+
+def snapshot_with(step: PolicyStep, targets: list[TargetSnapshot]) -> StepSnapshot:
+    """The same, where its targets are known."""
+    snapshot: StepSnapshot = {"delay_minutes": step.delay_minutes, "targets": targets}
     match Urgency(step.urgency):
         case Urgency.HIGH:
             snapshot["urgency"] = "high"

@@ -35,6 +35,8 @@ def run_due_steps() -> None:
     steps = 0
     while taken := engine.run_due_steps():
         steps += taken
+        if not engine.is_anything_due():
+            break
         if time.monotonic() > ends_at:
             send_nudge(Wake.ESCALATE, queue=DEFAULT_QUEUES[Wake.ESCALATE])
             break

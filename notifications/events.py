@@ -54,6 +54,11 @@ def event_of(entry: TimelineEntry) -> Event:
 
 def may_hear_of(destination: Destination, incident: Incident) -> bool:
     """Of private incidents only places of the service's own team hear."""
-    if incident.visibility != Incident.Visibility.PRIVATE:
+    return is_heard_in(destination.team_id, incident.visibility, incident.service.team_id)
+
+
+def is_heard_in(team_id: int | None, visibility: str, service_team_id: int | None) -> bool:
+    """The same: the team of the place, and the incident with the team of its service."""
+    if visibility != Incident.Visibility.PRIVATE:
         return True
-    return destination.team_id is not None and destination.team_id == incident.service.team_id
+    return team_id is not None and team_id == service_team_id

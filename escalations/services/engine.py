@@ -11,6 +11,7 @@ engine to start at step 1 again, with a fresh copy of the policy; see `runs.load
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
 
 from django.db import OperationalError, transaction
 from django.db.models import F, Max, Q
@@ -20,9 +21,11 @@ from django.utils import timezone
 from escalations.models import EnginePass, EscalationRun
 from escalations.services.fallbacks import page_fallback
 from escalations.services.steps import take_steps
-from incidents.models import Incident, TimelineEntry
+from incidents.models import Incident, Service, TimelineEntry
 from incidents.services.maintenance_now import maintenance_now
 from incidents.services.timeline import build_entry, write_entries
+from opsknight.models import Team
+from opsknight.rows import fetch_rows, partly_read
 from realtime.publish import incidents_changed
 
 logger = logging.getLogger(__name__)
@@ -31,6 +34,32 @@ FIRST_RETRY = timedelta(seconds=30)
 LAST_RETRY = timedelta(minutes=15)
 # How exact the noted time of the last pass is.
 PASS_RESOLUTION = timedelta(seconds=2)
+_IS_DUE = "SELECT 1 FROM incidents_incident WHERE escalate_at <= statement_timestamp() LIMIT 1"
+# Values: now or None, services in maintenance, limit.
+_CLAIM = """
+SELECT i.id, i.service_id, i.escalate_at, i.urgency, i.assignee_id, i.escalation_policy_id,
+    s.name AS service_name, s.escalation_policy_id AS service_policy_id,
+    s.team_id AS service_team_id, t.name AS service_team_name, statement_timestamp() AS database_now
+FROM incidents_incident i
+JOIN incidents_service s ON s.id = i.service_id
+LEFT JOIN opsknight_team t ON t.id = s.team_id
+WHERE i.status = 'triggered' AND i.escalate_at <= COALESCE(%s, statement_timestamp())
+    AND i.service_id <> ALL(%s::bigint[])
+ORDER BY i.escalate_at
+LIMIT %s
+FOR NO KEY UPDATE OF i SKIP LOCKED
+"""
+
+if TYPE_CHECKING:
+
+    class _DueIncident(Incident):
+        """What `_CLAIM` reads beside the columns of an incident."""
+
+        service_name: str
+        service_policy_id: int | None
+        service_team_id: int | None
+        service_team_name: str
+        database_now: datetime
 
 
 def run_due_steps(*, now: datetime | None = None, limit: int = 100) -> int:
@@ -56,35 +85,36 @@ def run_due_steps(*, now: datetime | None = None, limit: int = 100) -> int:
     return len(incidents)
 
 
+def is_anything_due() -> bool:
+    """Whether another pass may find something; cheaper than a pass that does not."""
+    return bool(fetch_rows(_IS_DUE))
+
+
 def _claim(now: datetime | None, limit: int) -> tuple[Sequence[Incident], datetime]:
     """Lock due incidents that no other engine has in hand; FOR NO KEY UPDATE lets alerts join.
 
     Services in maintenance are passed over; their timers move to its end, where step 1 is next.
     """
-    in_maintenance = maintenance_now(now=now)
-    due = (
-        Incident.objects.filter(
-            status=Incident.Status.TRIGGERED, escalate_at__lte=Now() if now is None else now
-        )
-        .exclude(service_id__in=in_maintenance)
-        .select_related("service__team")
-        .only(
-            "escalate_at",
-            "urgency",
-            "assignee_id",
-            "escalation_policy_id",
-            "service__name",
-            "service__escalation_policy_id",
-            "service__team__name",
-        )
-        .annotate(database_now=Now())
-        .order_by("escalate_at")
-        .select_for_update(skip_locked=True, of=("self",), no_key=True)[:limit]
+    values = [now, list(maintenance_now(now=now)), limit]
+    due = cast("list[_DueIncident]", list(Incident.objects.raw(_CLAIM, values)))
+    at = now or (due[0].database_now if due else timezone.now())
+    return [_with_service(incident) for incident in due], at
+
+
+def _with_service(incident: "_DueIncident") -> Incident:
+    """With what was read beside it; the rest is read when somebody asks for it."""
+    incident.service = partly_read(
+        Service,
+        id=incident.service_id,
+        name=incident.service_name,
+        escalation_policy_id=incident.service_policy_id,
+        team_id=incident.service_team_id,
     )
-    incidents = list(due)
-    if now is not None or not incidents:
-        return incidents, now or timezone.now()
-    return incidents, incidents[0].database_now
+    if incident.service_team_id is not None:
+        incident.service.team = partly_read(
+            Team, id=incident.service_team_id, name=incident.service_team_name
+        )
+    return incident
 
 
 def _take_alone(incident: Incident, now: datetime) -> None:

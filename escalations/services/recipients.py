@@ -11,6 +11,8 @@ from escalations.selectors import UNREADABLE, Rota, rotas_of
 from notifications.models import Destination
 from opsknight.models import Team, User
 
+_USERS = "SELECT id, name, email, status FROM opsknight_user WHERE id = ANY(%s)"
+
 
 @dataclass(frozen=True)
 class Person:
@@ -181,7 +183,8 @@ def load_book(
 ) -> Book:
     """Look up everybody behind `targets`, and these users and teams as well.
 
-    Two queries; eight more where schedules are named, one more where destinations are.
+    One query; eight more where schedules are named, one more each where teams and destinations
+    are.
     """
     ids: dict[str, set[int]] = {"user": set(user_ids), "team": set(team_ids)}
     for target in targets:
@@ -192,14 +195,16 @@ def load_book(
         ids["user"].update(crew.receiver_ids, () if crew.lead_id is None else (crew.lead_id,))
     schedules = ids.get("schedule")
     rotas = rotas_of(schedules, since=since) if schedules else {}
-    users = User.objects.only("name", "email", "status").in_bulk(list(ids["user"]))
+    users = {user.pk: user for user in User.objects.raw(_USERS, [[*ids["user"]]])}
     for rota in rotas.values():
         users |= rota.people
     return Book(users, crews, rotas, _places_of(ids.get("destination", set())))
 
 
 def _crews_of(team_ids: set[int]) -> dict[int, Crew]:
-    """Existing teams with the members who receive pages, by name; 1 query."""
+    """Existing teams with the members who receive pages, by name; 1 query if any is named."""
+    if not team_ids:
+        return {}
     rows = (
         Team.objects.filter(pk__in=team_ids)
         .order_by("memberships__user__name", "memberships__user_id")

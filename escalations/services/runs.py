@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
+from django.db.models import prefetch_related_objects
 from psycopg.types.json import Json
 
-from escalations.models import EscalationPolicy, EscalationRun, StepSnapshot
-from escalations.selectors import steps_of
-from escalations.snapshots import fallback_snapshot_of, is_for, snapshot_of
+from escalations.models import (
+    EscalationPolicy,
+    EscalationRun,
+    PolicyStep,
+    StepSnapshot,
+    TargetSnapshot,
+)
+from escalations.snapshots import fallback_snapshot_of, is_for, snapshot_with
 from incidents.models import Incident
+from opsknight.rows import fetch_rows
 
 Stage = EscalationRun.Stage
 State = EscalationRun.State
@@ -37,6 +44,28 @@ FROM unnest({", ".join(f"%s::{kind}[]" for _, kind in _MOVED)})
     AS moved ({", ".join(name for name, _ in _MOVED)})
 WHERE run.id = moved.id
 """  # noqa: S608 - put together from constants
+_RUNS = "SELECT * FROM escalations_escalationrun WHERE incident_id = ANY(%s)"
+_POLICIES = "SELECT * FROM escalations_escalationpolicy WHERE id = ANY(%s)"
+_STEPS = """
+SELECT * FROM escalations_policystep WHERE policy_id = ANY(%s) ORDER BY policy_id, position, id
+"""
+# As `snapshots.snapshot_of_target` tells them.
+_TARGETS = """
+SELECT t.step_id,
+    CASE WHEN t.user_id IS NOT NULL THEN 'user' WHEN t.leads_only THEN 'team_leads'
+        WHEN t.team_id IS NOT NULL THEN 'team' WHEN t.schedule_id IS NOT NULL THEN 'schedule'
+        ELSE 'destination' END,
+    COALESCE(t.user_id, t.team_id, t.schedule_id, t.destination_id),
+    COALESCE(NULLIF(u.name, ''), u.email, team.name, schedule.name, destination.name)
+FROM escalations_policystep step
+JOIN escalations_steptarget t ON t.step_id = step.id
+LEFT JOIN opsknight_user u ON u.id = t.user_id
+LEFT JOIN opsknight_team team ON team.id = t.team_id
+LEFT JOIN escalations_schedule schedule ON schedule.id = t.schedule_id
+LEFT JOIN notifications_destination destination ON destination.id = t.destination_id
+WHERE step.policy_id = ANY(%s)
+ORDER BY t.id
+"""
 # Everything but the incident: a run that starts anew replaces the one before.
 _ALL_FIELDS = [
     field.name
@@ -79,9 +108,10 @@ def load_runs(*, incidents: Sequence[Incident], now: datetime) -> list[DueRun]:
     It starts as well when the service was moved to another policy, unless a route had chosen the
     incident's; where the policy was taken away or deleted, the copy goes on. The first step's delay
     counts from the timer, so an outage does not add to it. Callers hold the incidents' locks. 1
-    query, and 3 when one starts.
+    query, and 3 to 5 more when one starts.
     """
-    runs = {r.incident_id: r for r in EscalationRun.objects.filter(incident__in=incidents)}
+    ids = [incident.pk for incident in incidents]
+    runs = {run.incident_id: run for run in EscalationRun.objects.raw(_RUNS, [ids])}
     starting = {i.pk for i in incidents if _must_start(i, runs.get(i.pk))}
     fresh = start_runs(incidents=[i for i in incidents if i.pk in starting], before=runs, now=now)
     due = []
@@ -111,7 +141,8 @@ def is_of_another_policy(incident: Incident, run: EscalationRun) -> bool:
 def start_runs(
     *, incidents: Sequence[Incident], before: Mapping[int, EscalationRun], now: datetime
 ) -> dict[int, EscalationRun]:
-    """Fresh runs by incident, unsaved, each a generation after the one `before`; 2 queries."""
+    """Fresh runs by incident, unsaved, each a generation after the one `before`; 3 queries, up to
+    two more for final fallbacks."""
     policies = _load_policies(
         {policy_id for i in incidents if (policy_id := i.paging_policy_id) is not None}
     )
@@ -154,11 +185,18 @@ def _load_policies(
     ids = list(policy_ids)
     if not ids:
         return {}
-    with_fallback = EscalationPolicy.objects.select_related("fallback_user", "fallback_team")
-    policies = with_fallback.in_bulk(ids)
+    found = EscalationPolicy.objects.raw(_POLICIES, [ids])
+    policies = {policy.pk: policy for policy in found}
+    with_user = [policy for policy in policies.values() if policy.fallback_user_id is not None]
+    prefetch_related_objects(with_user, "fallback_user")
+    with_team = [policy for policy in policies.values() if policy.fallback_team_id is not None]
+    prefetch_related_objects(with_team, "fallback_team")
+    targets: dict[int, list[TargetSnapshot]] = {}
+    for step_id, kind, target_id, label in fetch_rows(_TARGETS, [ids]):
+        targets.setdefault(step_id, []).append({"kind": kind, "id": target_id, "label": label})
     steps: dict[int, list[StepSnapshot]] = {policy_id: [] for policy_id in policies}
-    for step in steps_of(policies):
-        steps[step.policy_id].append(snapshot_of(step))
+    for step in PolicyStep.objects.raw(_STEPS, [ids]):
+        steps[step.policy_id].append(snapshot_with(step, targets.get(step.pk, [])))
     return {policy_id: (policy, steps[policy_id]) for policy_id, policy in policies.items()}
 
 

@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.db import connection
+
 from incidents.models import Participant
+
+_ADD = """
+INSERT INTO incidents_participant (incident_id, user_id, since)
+SELECT i, u, %s FROM unnest(%s::bigint[], %s::bigint[]) AS pair (i, u) ON CONFLICT DO NOTHING
+"""
 
 
 def lock_participants(*, pairs: Iterable[tuple[int, int]]) -> None:
@@ -21,7 +28,8 @@ def lock_participants(*, pairs: Iterable[tuple[int, int]]) -> None:
 
 def add_participants(*, pairs: Iterable[tuple[int, int]], now: datetime) -> None:
     """Let each (incident id, user id) see the incident; one query, repetition does no harm."""
-    Participant.objects.bulk_create(
-        (Participant(incident_id=i, user_id=u, since=now) for i, u in sorted(pairs)),
-        ignore_conflicts=True,
-    )
+    ordered = sorted(pairs)
+    if not ordered:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD, [now, [i for i, _ in ordered], [u for _, u in ordered]])

@@ -1,29 +1,14 @@
 """Takes due pages under a lease, so that no two workers send the same one."""
 
-import logging
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import F, TextField
-from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
-from incidents.models import Incident
-from notifications.channels.base import (
-    SEND_SECONDS,
-    Event,
-    Notice,
-    Page,
-    PagedIncident,
-    Person,
-    Place,
-)
-from notifications.events import may_hear_of
-from notifications.health import Health, health_of
-from notifications.models import Destination, Notification
+from notifications.channels.base import SEND_SECONDS, Page
+from notifications.models import Notification
 from notifications.senders import NOBODY, Crowd
-from notifications.services.posts import with_chat_facts
-from notifications.services.reply_codes import with_reply_codes
+from notifications.services.claimed import load_pages
 from notifications.services.settling import (
     NOW,
     WANTED,
@@ -32,16 +17,11 @@ from notifications.services.settling import (
     tell_left_behind,
     write_unknown_attempts,
 )
-from opsknight.models import User
-
-logger = logging.getLogger(__name__)
 
 # Senders start at once and end after SEND_SECONDS, so a lease that runs out means a dead worker.
 LEASE_SECONDS = 30
 assert LEASE_SECONDS > SEND_SECONDS  # noqa: S101
-MAX_ATTEMPTS = 8
 LAST_TURN = 32_767
-UNREADABLE = "It was written by another version of OpsKnight and cannot be read."
 
 # Rows whose worker died come first, with what went out in the same message; where there are none,
 # due ones, first turns first, longest due first, each with the other due pages of its service to
@@ -177,125 +157,5 @@ def claim(
         if unwanted:
             tell_cancelled(unwanted, now)
             tell_left_behind(unwanted, now)
-    pages = _load([pk for pk, _, _, _, is_claimed, _ in rows if is_claimed])
+    pages = load_pages([pk for pk, _, _, _, is_claimed, _ in rows if is_claimed])
     return Claim(pages, len(rows) >= limit or bool(died))
-
-
-def _load(ids: list[int]) -> list[Page]:
-    """All that sending takes; one query, up to two more for chats, five for telephones.
-
-    The secret stays encrypted: see WebhookChannel.
-    """
-    if not ids:
-        return []
-    rows = (
-        Notification.objects.filter(pk__in=ids)
-        .select_related("user", "destination", "incident__service", "incident__assignee")
-        .defer("destination__secret")
-        .annotate(
-            method_enabled=F("contact_method__enabled"),
-            method_broken=F("contact_method__broken_reason"),
-            method_stopped_at=F("contact_method__stopped_at"),
-            method_verified_at=F("contact_method__verified_at"),
-            secret_token=Cast(
-                Coalesce("contact_method__secret", "destination__secret"), TextField()
-            ),
-        )
-        .order_by("turn", "due_at", "pk")
-    )
-    pages = with_chat_facts([_page_of(row) for row in rows])
-    return with_reply_codes(pages, now=timezone.now())
-
-
-def _page_of(row: Notification) -> Page:
-    place, event = row.destination, _event(row)
-    is_unreadable = event is None and "event" in row.details
-    return Page(
-        notification_id=row.pk,
-        claim=row.claims,
-        channel=row.channel,
-        address=row.address,
-        method_id=row.contact_method_id,
-        secret_token=row.secret_token or "",  # type: ignore[attr-defined]
-        idempotency_key=row.idempotency_key,
-        maybe_duplicate=row.maybe_duplicate,
-        reason=row.reason,
-        recipient=Place(place.pk, place.name) if place else _person(row.user),
-        incident=paged_incident(row.incident) if row.incident else None,
-        notice=None if row.incident else Notice(row.subject, row.text, row.link, row.details),
-        event=event,
-        cannot_send=UNREADABLE if is_unreadable else _obstacle(row),
-        turn=row.turn,
-        bundle=row.bundle,
-    )
-
-
-def _event(row: Notification) -> Event | None:
-    if row.reason not in Notification.NEWS or "event" not in row.details:
-        return None
-    try:
-        return Event(**row.details["event"], template=row.details.get("template", ""))
-    except TypeError:
-        # One row must not keep its channel from being claimed.
-        logger.exception("Message %s cannot be read.", row.pk)
-        return None
-
-
-def paged_incident(incident: Incident) -> PagedIncident:
-    """What messages tell about it; its service and assignee are loaded."""
-    return PagedIncident(
-        id=incident.pk,
-        title=incident.title,
-        description=incident.description,
-        status=incident.status,
-        urgency=incident.urgency,
-        service_id=incident.service_id,
-        service_name=incident.service.name,
-        assignee=_person(incident.assignee) if incident.assignee else None,
-        created_at=incident.created_at,
-        acknowledged_at=incident.acknowledged_at,
-        resolved_at=incident.resolved_at,
-    )
-
-
-def _person(user: User | None) -> Person:
-    assert user is not None  # noqa: S101 — notification_user_or_destination
-    return Person(user.pk, str(user), user.email, user.time_zone)
-
-
-def _obstacle(row: Notification) -> str:
-    """Why this page must not be tried at all; empty when it may."""
-    if row.attempts >= MAX_ATTEMPTS:
-        return "Every attempt ended without an answer."
-    if row.destination is not None:
-        return _place_obstacle(row, row.destination)
-    if row.channel == "in_app":
-        return ""
-    if row.contact_method_id is not None:
-        return _method_obstacle(row)
-    if row.user is None or row.address != row.user.email:
-        return "This contact method was removed."
-    return ""
-
-
-def _place_obstacle(row: Notification, place: Destination) -> str:
-    """Why the destination cannot be used; teams change, and private incidents stay private."""
-    if not place.enabled:
-        return "This destination is switched off."
-    if row.reason != Notification.Reason.EVENT or row.incident is None:
-        return ""
-    is_allowed = may_hear_of(place, row.incident)
-    return "" if is_allowed else "The incident is private: only places of its team hear of it."
-
-
-def _method_obstacle(row: Notification) -> str:
-    """Why the contact method cannot be used; a code that verifies it goes there all the same."""
-    health = health_of(
-        enabled=row.method_enabled,  # type: ignore[attr-defined]
-        broken_reason=row.method_broken,  # type: ignore[attr-defined]
-        stopped_at=row.method_stopped_at,  # type: ignore[attr-defined]
-        verified_at=row.method_verified_at,  # type: ignore[attr-defined]
-    )
-    if health is Health.UNVERIFIED and row.reason == Notification.Reason.VERIFICATION:
-        return ""
-    return f"This contact method cannot be used: {health.words}." if health.words else ""

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from django.db import connection
-
 from notifications.channels import CHANNELS
+from notifications.models.preferences import Channel
+from opsknight.rows import fetch_rows
 from opsknight.wake import Wake, send_nudge, wake
 
 # Served by the indexes notification_due and notification_leased, however much is to come later:
@@ -24,8 +24,9 @@ WHERE (
 
 
 def wake_channels(channels: Iterable[str]) -> None:
-    """On commit: something is due on these channels."""
-    for name in sorted(set(channels)):
+    """On commit: something is due on these channels. Notices in the app come last: nobody is woken
+    by them."""
+    for name in sorted(set(channels), key=lambda name: (name == Channel.IN_APP, name)):
         wake(Wake.DELIVER, queue=CHANNELS[name].queue, channel=name)
 
 
@@ -34,9 +35,7 @@ def wake_due_channels() -> list[str]:
 
     The second chance of pages whose nudge was lost or whose time has come. One query.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE, [list(CHANNELS)])
-        due = [name for (name,) in cursor.fetchall()]
+    due = [name for (name,) in fetch_rows(_DUE, [list(CHANNELS)])]
     for name in due:
         send_nudge(Wake.DELIVER, queue=CHANNELS[name].queue, channel=name)
     return due

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from django.db.models import Exists, OuterRef, Q
 
-from incidents.models import Incident, TimelineEntry
+from incidents.models import TimelineEntry
 from incidents.services.participants import add_participants
 from notifications.models import Destination, Notification
 from notifications.models.preferences import Channel
@@ -15,9 +15,12 @@ from notifications.rules import PlannedPage
 from notifications.services.nudging import wake_channels
 from notifications.services.planning import PagePlan, load_reach
 from notifications.services.telling import tell_plans
+from opsknight.rows import fetch_rows
 
 # Incident, person, channel, address, reason: two waiting pages with the same are one too many.
 Target: TypeAlias = tuple[int | None, int | None, str, str, str]
+
+_URGENCIES = "SELECT id, urgency FROM incidents_incident WHERE id = ANY(%s)"
 
 
 @dataclass(frozen=True)
@@ -48,19 +51,19 @@ def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> Queued:
     time. A delayed way that still waits from an earlier cause is not queued again. Who is away is
     not paged, but a substitute, and the timeline says so. A destination is used at once; one that
     was deleted is passed over, one that is switched off fails when it is sent, so that the timeline
-    says so. Seven queries, one more with destinations, however many requests; two more where the
-    timeline has something to say.
+    says so. Six queries, one more with delays and one with destinations, however many requests; two
+    more where the timeline has something to say.
     """
     if not requests:
         return Queued()
     planned = _planned(requests, now)
     pages = [replace(request, user_id=plan.user_id) for request, plan in planned]
-    waiting = _waiting(pages, now)
     rows = [
         row
         for page, (_, plan) in zip(pages, planned, strict=True)
-        for row in _rows_of(page, plan, waiting, now)
+        for row in _rows_of(page, plan, now)
     ]
+    rows = _not_waiting_yet(rows, now)
     rows += _rows_to_destinations(requests, now)
     tell_plans(plans=[(r.incident_id, r.cause, plan) for r, plan in planned], now=now)
     Notification.objects.bulk_create(rows, ignore_conflicts=True)
@@ -75,9 +78,10 @@ def queue_pages(*, requests: Sequence[PageRequest], now: datetime) -> Queued:
 def _planned(requests: Iterable[PageRequest], now: datetime) -> list[tuple[PageRequest, PagePlan]]:
     """How the people of the requests are reached; without those who are not."""
     to_people = [(r, r.user_id) for r in requests if r.user_id is not None]
+    if not to_people:
+        return []
     reach = load_reach((user_id for _, user_id in to_people), since=now)
-    incidents = Incident.objects.filter(pk__in={r.incident_id for r, _ in to_people})
-    urgencies = dict(incidents.values_list("pk", "urgency"))
+    urgencies = dict(fetch_rows(_URGENCIES, [[r.incident_id for r, _ in to_people]]))
     plans = [
         (request, reach.plan_of(user_id, urgency=urgencies[request.incident_id], at=now))
         for request, user_id in to_people
@@ -97,43 +101,45 @@ def _rows_to_destinations(requests: Sequence[PageRequest], now: datetime) -> lis
     ]
 
 
-def _waiting(requests: Iterable[PageRequest], now: datetime) -> set[Target]:
-    """Pages of earlier causes whose delay, or whose person's quiet hours, are not over yet.
+def _not_waiting_yet(rows: Sequence[Notification], now: datetime) -> list[Notification]:
+    """Without those that wait already, from an earlier cause, for the end of a delay or of their
+    person's quiet hours; no query where everything is due.
 
-    They stay as they are: if every repetition of a policy began the delay anew, a short repeat
+    What waits stays as it is: if every repetition of a policy began the delay anew, a short repeat
     would keep a long delay from ever ending. A row that somebody has locked is about to change
     (to be cancelled, perhaps) and does not count, nor does one that ended with its person's own
     acknowledgement and is only not cancelled yet.
     """
+    later = [row for row in rows if row.due_at > now]
+    if not later:
+        return [*rows]
     own_acks = TimelineEntry.objects.filter(
         incident_id=OuterRef("incident_id"),
         kind=TimelineEntry.Kind.ACKNOWLEDGED,
         actor_id=OuterRef("user_id"),
         at__gte=OuterRef("created_at"),
     )
-    rows = Notification.objects.select_for_update(skip_locked=True, no_key=True).filter(
+    found = Notification.objects.select_for_update(skip_locked=True, no_key=True).filter(
         ~(Q(needs_own_ack=True) & Exists(own_acks)),
         Q(delay_minutes__gt=0) | Q(waits_for=Notification.Wait.QUIET),
-        incident_id__in={r.incident_id for r in requests},
-        user_id__in={r.user_id for r in requests},
+        incident_id__in={row.incident_id for row in later},
+        user_id__in={row.user_id for row in later},
         state=Notification.State.PENDING,
         due_at__gt=now,
     )
-    return set(rows.values_list("incident_id", "user_id", "channel", "address", "reason"))
+    waiting = set(found.values_list("incident_id", "user_id", "channel", "address", "reason"))
+    return [row for row in rows if row.due_at <= now or target_of(row) not in waiting]
 
 
-def _rows_of(
-    request: PageRequest, plan: PagePlan, waiting: set[Target], now: datetime
-) -> list[Notification]:
+def _rows_of(request: PageRequest, plan: PagePlan, now: datetime) -> list[Notification]:
     rows = [build_page(request, page, now) for page in plan.pages]
     notice = build_page(request, PlannedPage(None, Channel.IN_APP, "", 0, 0), now)
     if plan.digest_at is not None:
         notice.details = {"digest": True}  # see services/digests.py
-    kept = [row for row in rows if row.due_at <= now or target_of(row) not in waiting]
-    kept.append(notice)
-    for row in kept:
+    rows.append(notice)
+    for row in rows:
         row.in_place_of_id = plan.absent_id
-    return kept
+    return rows
 
 
 def build_page(request: PageRequest, page: PlannedPage, now: datetime) -> Notification:

@@ -15,7 +15,7 @@ from incidents.services.timeline import build_entry, write_entries
 from notifications.channels import CHANNELS
 from notifications.channels.base import Message, Page, Postponed
 from notifications.models import DeliveryAttempt, Notification, SandboxMessage
-from notifications.services.claims import MAX_ATTEMPTS
+from notifications.services.claimed import MAX_ATTEMPTS
 from notifications.services.failing import Failure, entry_data, give_up_all
 from notifications.services.posts import record_posts
 from notifications.services.routing import Call, Route

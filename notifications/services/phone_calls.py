@@ -11,7 +11,7 @@ from notifications.models import InboundReply, Notification
 from notifications.models.preferences import Channel
 from notifications.providers.twilio_voice import Menu
 from notifications.services.answers import Action, act
-from notifications.services.claims import paged_incident
+from notifications.services.claimed import paged_incident
 from notifications.services.stopping import stop_address
 from opsknight.errors import OpsKnightError
 from opsknight.models import User

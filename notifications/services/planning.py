@@ -1,18 +1,39 @@
 """How people are reached at a moment: their rules, quiet hours and digests, or their substitute."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from incidents.models import Incident
-from notifications.models import Absence, NotificationRule, PagingPreferences
+from notifications.health import health_of
+from notifications.models import NotificationRule, PagingPreferences
 from notifications.quiet import Digest, QuietHours
 from notifications.rules import PlannedPage, Rule, has_immediate_way, plan_pages
 from opsknight.models import User
+from opsknight.rows import fetch_rows
 
 Urgency = Incident.Urgency
+
+_LEAVES = """
+SELECT user_id, begins_at, ends_at, substitute_id FROM notifications_absence
+WHERE user_id = ANY(%s) AND ends_at > %s ORDER BY begins_at, id
+"""
+_PEOPLE = """
+SELECT u.id, u.name, u.email, u.time_zone, p.quiet_up_to, p.quiet_from, p.quiet_until,
+    p.quiet_weekdays, p.digest, p.digest_at
+FROM opsknight_user u LEFT JOIN notifications_pagingpreferences p ON p.user_id = u.id
+WHERE u.id = ANY(%s) AND u.status = %s
+"""
+_RULES = """
+SELECT r.user_id, r.urgency, r.delay_minutes, m.id, m.channel, m.address, m.enabled,
+    m.broken_reason, m.stopped_at, m.verified_at
+FROM notifications_notificationrule r
+JOIN notifications_contactmethod m ON m.id = r.contact_method_id
+WHERE r.user_id = ANY(%s) ORDER BY r.urgency, r.delay_minutes, r.id
+"""
 
 
 @dataclass(frozen=True)
@@ -128,23 +149,36 @@ def hold(
 def load_reach(user_ids: Iterable[int], *, since: datetime) -> Reach:
     """Read how these people are reached from a moment on; 3 queries, whatever their number."""
     ids = set(user_ids)
+    if not ids:
+        return Reach({}, {})
     leaves: defaultdict[int, list[Leave]] = defaultdict(list)
-    for absence in Absence.objects.filter(user_id__in=ids, ends_at__gt=since):
-        leaves[absence.user_id].append(
-            Leave(absence.begins_at, absence.ends_at, absence.substitute_id)
-        )
-        ids.add(absence.substitute_id)
-    people = User.objects.filter(pk__in=ids, status=User.Status.ACTIVE)
-    found = list(people.select_related("paging_preferences"))
-    rules = _rules_of(user.pk for user in found)
-    return Reach({user.pk: _someone(user, rules[user.pk]) for user in found}, dict(leaves))
+    for user_id, *leave in fetch_rows(_LEAVES, [[*ids], since]):
+        leaves[user_id].append(Leave(*leave))
+        ids.add(leaves[user_id][-1].substitute_id)
+    rows = fetch_rows(_PEOPLE, [[*ids], User.Status.ACTIVE])
+    rules = _rules_of([row[0] for row in rows])
+    return Reach({row[0]: _someone(row, rules[row[0]]) for row in rows}, dict(leaves))
 
 
-def _rules_of(user_ids: Iterable[int]) -> dict[int, dict[str, list[Rule]]]:
+def _rules_of(user_ids: Sequence[int]) -> dict[int, dict[str, list[Rule]]]:
     rules: defaultdict[int, dict[str, list[Rule]]] = defaultdict(dict)
-    rows = NotificationRule.objects.filter(user_id__in=list(user_ids))
-    for row in rows.select_related("contact_method").defer("contact_method__secret"):
-        rules[row.user_id].setdefault(row.urgency, []).append(rule_of(row))
+    for user_id, urgency, delay, method_id, channel, address, *health in fetch_rows(
+        _RULES, [user_ids]
+    ):
+        enabled, broken_reason, stopped_at, verified_at = health
+        rule = Rule(
+            method_id,
+            channel,
+            address,
+            delay,
+            health_of(
+                enabled=enabled,
+                broken_reason=broken_reason,
+                stopped_at=stopped_at,
+                verified_at=verified_at,
+            ),
+        )
+        rules[user_id].setdefault(urgency, []).append(rule)
     return rules
 
 
@@ -154,15 +188,23 @@ def rule_of(row: NotificationRule) -> Rule:
     return Rule(method.pk, method.channel, method.address, row.delay_minutes, method.health)
 
 
-def _someone(user: User, rules: Mapping[str, Sequence[Rule]]) -> Someone:
-    chosen = preferences_of(user)
+def _someone(row: tuple[Any, ...], rules: Mapping[str, Sequence[Rule]]) -> Someone:
+    pk, name, email, zone, up_to, begins, ends, weekdays, digest, digest_at = row
+    chosen = PagingPreferences(
+        quiet_up_to=up_to or "",
+        quiet_from=begins,
+        quiet_until=ends,
+        quiet_weekdays=json.loads(weekdays) if weekdays else [],
+        digest=digest or "",
+        digest_at=digest_at,
+    )
     return Someone(
-        id=user.pk,
-        name=str(user),
-        email=user.email,
+        id=pk,
+        name=name or email,
+        email=email,
         rules=rules,
-        quiet=quiet_hours_of(chosen, user.time_zone),
-        digest=digest_of(chosen, user.time_zone),
+        quiet=quiet_hours_of(chosen, zone),
+        digest=digest_of(chosen, zone),
     )
 
 

@@ -30,7 +30,7 @@ from notifications.models import PostedMessage
 from notifications.providers import PROVIDERS
 from notifications.providers.base import ProviderConfig
 from notifications.services.accounts import find_account
-from notifications.services.claims import paged_incident
+from notifications.services.claimed import paged_incident
 from notifications.services.routing import edit_message
 from notifications.services.settling import NOW
 

@@ -12,9 +12,14 @@ from notifications.channels.base import CardChannel, ListChannel, Page, Posted
 from notifications.models import ChatAccount, PostedMessage
 from notifications.models.preferences import Channel, is_user_group
 from notifications.services.routing import Route
+from opsknight.rows import fetch_rows
 
 # Incident, channel, address.
 Spot: TypeAlias = tuple[int, str, str]
+_POSTED = """
+SELECT incident_id, channel, address, provider, place, message_id FROM notifications_postedmessage
+WHERE incident_id = ANY(%s)
+"""
 
 
 def with_chat_facts(pages: Sequence[Page]) -> list[Page]:
@@ -72,11 +77,8 @@ def _posted(pages: Sequence[Page]) -> dict[Spot, Posted]:
     ids = {page.incident.id for page in pages if page.incident is not None}
     if not ids:
         return {}
-    rows = PostedMessage.objects.filter(incident_id__in=ids)
-    return {
-        (row.incident_id, row.channel, row.address): Posted(row.provider, row.place, row.message_id)
-        for row in rows
-    }
+    rows = fetch_rows(_POSTED, [[*ids]])
+    return {(pk, channel, address): Posted(*where) for pk, channel, address, *where in rows}
 
 
 def _members(pages: Sequence[Page]) -> dict[int, str]:

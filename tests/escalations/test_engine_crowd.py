@@ -40,10 +40,10 @@ def test_queries_do_not_grow_with_the_incidents(
         assert engine.run_due_steps(now=now + 10 * MINUTE) == number
 
     # Maintenance; the claim; the runs; the policy, its steps and targets (3); schedule, layers and
-    # what is in them, overrides, temporary schedules (7); teams; users; the pages (7); runs, timers
+    # what is in them, overrides, temporary schedules (7); teams; users; the pages (6); runs, timers
     # and timeline written (3); 4 of savepoints.
-    assert len(first) == 29
-    assert len(second) == 26  # reads no policy
+    assert len(first) == 28
+    assert len(second) == 25  # reads no policy
 
 
 @pytest.mark.django_db

@@ -5,8 +5,10 @@ from datetime import datetime, time, timedelta
 
 import pytest
 
-from escalations.models import EscalationPolicy, PolicyStep
+from escalations.models import EscalationPolicy, EscalationRun, PolicyStep
+from escalations.selectors import steps_of
 from escalations.services.manual import escalate_incidents
+from escalations.snapshots import snapshot_of
 from incidents.models import Alert, Incident, Service
 from notifications.models import Notification
 from opsknight.models import User
@@ -34,6 +36,25 @@ def test_leads_only_pages_the_lead_of_the_team(service: Service, bob: User, now:
     take_all(now)
 
     assert said(incident, Kind.ESCALATED) == ["Step 1: paged Bob (lead of Night)"]
+
+
+def test_run_copies_every_kind_of_target_as_pages_show_it(
+    service: Service, bob: User, now: datetime
+) -> None:
+    nameless = UserFactory(name="", email="x@example.com")
+    team = TeamFactory(name="Night", lead=bob, members=[bob])
+    led = {"team": TeamFactory(lead=bob), "leads_only": True}
+    targets = [bob, nameless, team, led, ScheduleFactory()]
+    policy = policy_of((0, [*targets, DestinationFactory()]), (5, []), (5, [bob]))
+    policy.fallback_user = nameless
+    policy.save()
+    incident = escalating(service, now, policy)
+
+    take_all(now)
+
+    run = EscalationRun.objects.get(incident=incident)
+    assert run.steps == [snapshot_of(step) for step in steps_of([policy.pk])]
+    assert run.fallback == {"kind": "user", "id": nameless.pk, "label": "x@example.com"}
 
 
 def test_team_without_a_lead_is_named(service: Service, now: datetime) -> None:

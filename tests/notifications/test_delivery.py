@@ -15,7 +15,8 @@ from notifications.channels import CHANNELS
 from notifications.channels.base import Page
 from notifications.models import ContactMethod, DeliveryAttempt, Notification, SandboxMessage
 from notifications.services.accounts import accounts_for
-from notifications.services.claims import MAX_ATTEMPTS, claim_pages
+from notifications.services.claimed import MAX_ATTEMPTS
+from notifications.services.claims import claim_pages
 from notifications.services.delivery import deliver_due, send_parcel
 from notifications.services.outbox import PageRequest, queue_pages
 from notifications.services.outcomes import Outcome, record_outcomes

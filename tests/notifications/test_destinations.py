@@ -14,7 +14,7 @@ from incidents.services.lifecycle import acknowledge_incidents
 from notifications import uses
 from notifications.models import Destination, Notification, SandboxMessage
 from notifications.services import destinations, unreached
-from notifications.services.claims import MAX_ATTEMPTS
+from notifications.services.claimed import MAX_ATTEMPTS
 from notifications.services.delivery import deliver_due
 from notifications.services.destinations import MAX_TESTS
 from notifications.services.outbox import PageRequest, queue_pages
