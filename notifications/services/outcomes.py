@@ -5,22 +5,24 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
 
 from django.db import connection, transaction
-from django.db.models import DateTimeField, Func
 from django.utils import timezone
 
 from incidents.models import TimelineEntry
 from incidents.services.timeline import build_entry, write_entries
 from notifications.channels import CHANNELS
 from notifications.channels.base import Message, Page, Postponed
-from notifications.models import DeliveryAttempt, Notification, SandboxMessage
+from notifications.models import DeliveryAttempt, Destination, Notification, SandboxMessage
 from notifications.services.claimed import MAX_ATTEMPTS
 from notifications.services.failing import Failure, entry_data, give_up_all
 from notifications.services.posts import record_posts
 from notifications.services.routing import Call, Route
 from notifications.services.unreached import tell_unreached
 from notifications.turns import MORE
+from opsknight.models import User
+from opsknight.rows import partly_read
 from realtime.publish import incidents_changed, notices_changed
 
 logger = logging.getLogger(__name__)
@@ -48,11 +50,27 @@ class Outcome:
     together: int = 1  # pages that went out in the same message
 
 
-class StatementTime(Func):
-    """The database's clock, also inside a long transaction."""
+_LOCK = """
+SELECT n.*, u.name AS user_name, u.email AS user_email, u.status AS user_status,
+    d.name AS place_name, d.address AS place_address, statement_timestamp() AS clock
+FROM notifications_notification n
+LEFT JOIN opsknight_user u ON u.id = n.user_id
+LEFT JOIN notifications_destination d ON d.id = n.destination_id
+WHERE n.id = ANY(%s) AND n.state = 'sending'
+ORDER BY n.id
+FOR NO KEY UPDATE OF n
+"""
+if TYPE_CHECKING:
 
-    function = "statement_timestamp"
-    output_field = DateTimeField()
+    class _Locked(Notification):
+        """What `_LOCK` reads beside the columns of a notification."""
+
+        user_name: str
+        user_email: str
+        user_status: str
+        place_name: str
+        place_address: str
+        clock: datetime  # the database's, also inside a long transaction
 
 
 def record_outcomes(outcomes: Sequence[Outcome]) -> None:
@@ -93,21 +111,29 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> None:
 def _lock_ours(outcomes: Sequence[Outcome]) -> list[tuple[Notification, Outcome]]:
     """The rows whose lease is still the one under which they were sent."""
     by_id = {outcome.page.notification_id: outcome for outcome in outcomes}
-    rows = (
-        Notification.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("user", "destination")
-        .defer("destination__secret")
-        .filter(pk__in=by_id, state=State.SENDING)
-        .annotate(clock=StatementTime())
-        .order_by("pk")
-    )
+    rows = cast("list[_Locked]", list(Notification.objects.raw(_LOCK, [[*by_id]])))
     ours: list[tuple[Notification, Outcome]] = [
-        (row, by_id[row.pk]) for row in rows if row.claims == by_id[row.pk].page.claim
+        (_with_recipient(row), by_id[row.pk])
+        for row in rows
+        if row.claims == by_id[row.pk].page.claim
     ]
     lost = by_id.keys() - {row.pk for row, _ in ours}
     if lost:
         logger.warning("Outcomes of %s came after their leases were lost.", sorted(lost))
     return ours
+
+
+def _with_recipient(row: "_Locked") -> Notification:
+    """With what was read beside it; the rest is read when somebody asks for it."""
+    if row.user_id is not None:
+        row.user = partly_read(
+            User, id=row.user_id, name=row.user_name, email=row.user_email, status=row.user_status
+        )
+    if row.destination_id is not None:
+        row.destination = partly_read(
+            Destination, id=row.destination_id, name=row.place_name, address=row.place_address
+        )
+    return row
 
 
 def _settle(row: Notification, outcome: Outcome) -> TimelineEntry | None:
